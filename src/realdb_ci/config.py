@@ -61,6 +61,21 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def settings_root(start: Path) -> Path:
+    """The folder whose pyproject.toml holds the settings: ``start``, or the nearest above it within its repository."""
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file():
+            return folder
+        if (folder / ".git").exists():
+            break
+    return start
+
+
+def repository_root(start: Path) -> Path:
+    """The checkout that ``start`` lies in, or ``start`` itself outside one."""
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), start)
+
+
 def _setting(default: Any, read: Callable[[Any], Any]) -> Any:
     return field(default=default, metadata={"read": read})
 

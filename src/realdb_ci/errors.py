@@ -44,6 +44,16 @@ class RealdbError(Exception):
             parts.append("  last log lines:\n" + "\n".join(f"    {line}" for line in self.log.splitlines()))
         return "\n".join(parts)
 
+    def to_dict(self) -> dict[str, str | int]:
+        """Plain data, for the events file and for other processes."""
+        return {
+            "what": self.what,
+            "why": self.why,
+            "remedy": self.remedy,
+            "log": self.log,
+            "exit_code": self.exit_code,
+        }
+
 
 class SettingError(RealdbError):
     """A setting, flag, path or value that cannot be used."""

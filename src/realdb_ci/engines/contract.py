@@ -66,13 +66,19 @@ class Run:
         with self.lock:
             self._cleanups.callback(cleanup)
 
-    def close(self) -> None:
-        """End the run: every clean-up is tried, whatever the others raise."""
+    def close(self, *, orderly: bool = True) -> None:
+        """End the run: every clean-up is tried, whatever the others raise.
+
+        Args:
+            orderly: False where something is still starting and cannot be stopped; the guard then waits
+                for our end and removes what is left.
+        """
         self.cancelled.set()
         try:
             self._cleanups.close()
         finally:
-            self.guard.dismiss()
+            if orderly:
+                self.guard.dismiss()
 
 
 @dataclass(frozen=True)

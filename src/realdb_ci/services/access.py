@@ -26,8 +26,11 @@ class Access(Protocol):
     def database_name(self, suffix: str = "") -> str:
         """A database name of this run and this worker alone, at most 40 characters."""
 
-    def span(self, name: str, detail: str = "") -> AbstractContextManager[None]:
-        """Record how long the body of the ``with`` took, as time of the infrastructure."""
+    def step(self, name: str, detail: str = "") -> AbstractContextManager[None]:
+        """Around work on a database: its time is the infrastructure's, and an error of ours fails the test.
+
+        The failure shows our message alone, without a trace through our own code.
+        """
 
 
 ACCESS: pytest.StashKey[Access] = pytest.StashKey()

@@ -28,7 +28,7 @@ def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterat
 
     ours = access(pytestconfig)
     name = ours.database_name()
-    with ours.span("database", "postgres"):
+    with ours.step("database", "postgres"):
         url = database.create(postgres_server, name, ours.config.extensions)
     yield url
     # A server of ours goes away as a whole, a moment from now.
@@ -46,9 +46,9 @@ def postgres_engine(pytestconfig: pytest.Config, postgres_server: Server, postgr
     ours = access(pytestconfig)
     engine = create_engine(postgres_url)
     try:
-        tables = database.metadata(ours.config.schema)
-        if tables is not None:
-            with ours.span("schema", "postgres"):
+        with ours.step("schema", "postgres"):
+            tables = database.metadata(ours.config.schema)
+            if tables is not None:
                 database.build(engine, tables, postgres_server)
         yield engine
     finally:

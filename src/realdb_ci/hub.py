@@ -1,0 +1,213 @@
+"""Hub: what one pytest process knows of the run: its settings, the way to its servers, the way to its events."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from realdb_ci import services
+from realdb_ci.config import Config
+from realdb_ci.errors import RealdbError
+
+if TYPE_CHECKING:
+    from realdb_ci.broker import Broker
+    from realdb_ci.recorder import Recorder
+    from realdb_ci.servers import Source
+    from realdb_ci.services.contract import Server, Wish
+
+# Where one of these is given, some collected tests will not run: only the end of collection shows the need.
+_DESELECTING = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise")
+
+
+class Hub:
+    """A pytest plugin object, and what fixtures find in the stash (see ``services.access``).
+
+    Args:
+        config: the settings of the run.
+        pytest_config: pytest's own configuration.
+        owner: address of the process that owns the servers, empty where that is this one.
+        recorder: the events file, on the process that writes it.
+    """
+
+    def __init__(self, config: Config, pytest_config: pytest.Config, owner: str, recorder: Recorder | None) -> None:
+        self.config = config
+        self._pytest = pytest_config
+        self._owner = owner
+        self._recorder = recorder
+        self._wishes = services.wishes(config)
+        self._worker: str = getattr(pytest_config, "workerinput", {}).get("workerid", "")
+        self._process = f"{self._worker or 'main'}_{secrets.token_hex(2)}"
+        self._needed: dict[str, None] = {}
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+        option = pytest_config.option
+        self._eager = not option.collectonly and not any(getattr(option, one, None) for one in _DESELECTING)
+
+    # What fixtures ask.
+
+    def server(self, service: str) -> Server:
+        """The run's server of that service; an error of ours fails the test that asked."""
+        with self.step("server", service):
+            return self.get(self._wishes[service])
+
+    def database_name(self, suffix: str = "") -> str:
+        """A database name of this run and this process alone."""
+        return f"{self._source.prefix}_{self._process}{suffix}"
+
+    @contextlib.contextmanager
+    def step(self, name: str, detail: str = "") -> Iterator[None]:
+        """Record the body's time as a span; turn an error of ours into a plain failure."""
+        began = time.time()
+        try:
+            yield
+        except RealdbError as problem:
+            self._report(problem)
+            pytest.fail(str(problem), pytrace=False)
+        finally:
+            self.record("span", {"name": name, "detail": detail, "start": began, "stop": time.time()})
+
+    # What a broker asks in the name of other processes (see ``servers.Source``).
+
+    @property
+    def prefix(self) -> str:
+        """What the name of every database of this run starts with."""
+        return self._source.prefix
+
+    def begin(self, wish: Wish) -> None:
+        """Start to get a server."""
+        self._source.begin(wish)
+
+    def get(self, wish: Wish) -> Server:
+        """A server, once it is ready; the first time it is said and recorded."""
+        server = self._source.get(wish)
+        if self._first(f"server {wish.service}"):
+            self.record("server", _facts(server))
+            if self._is_controller:
+                self._say(server.headline)
+        return server
+
+    def log(self, wish: Wish) -> str:
+        """The last log lines of a server."""
+        return self._source.log(wish)
+
+    def record(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Record an event here, or have the process do it that writes the events file."""
+        if self._recorder is not None:
+            self._recorder.write(event, **{"worker": self._worker or None, **fields})
+        elif self._worker:
+            self._remote.record(event, {"worker": self._worker, **fields})
+
+    # What pytest tells.
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Start a server as soon as one collected test needs it."""
+        if self._eager:
+            self._need(item)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start what the selected tests need; in a worker also wait, so that no test's clock does."""
+        if self._pytest.option.collectonly:
+            return
+        for item in session.items:
+            self._need(item)
+        if self._worker:
+            self._wait()
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Wait for the servers and say which engine serves what, before the first test."""
+        return self._wait()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Under xdist, tell a new worker where to ask for servers."""
+        node.workerinput["realdb_broker"] = self._broker.address
+
+    def pytest_unconfigure(self) -> None:
+        """Stop what this process owns."""
+        for name in ("_broker", "_source"):
+            owned = self.__dict__.pop(name, None)
+            if hasattr(owned, "close"):
+                owned.close()
+
+    # How it is done.
+
+    @functools.cached_property
+    def _source(self) -> Source:
+        if self._owner:
+            return self._remote
+        from realdb_ci.servers import Servers
+
+        return Servers()
+
+    @functools.cached_property
+    def _remote(self) -> Any:
+        from realdb_ci.broker import RemoteServers
+
+        return RemoteServers(self._owner)
+
+    @functools.cached_property
+    def _broker(self) -> Broker:
+        from realdb_ci.broker import Broker
+
+        return Broker(self, self.record)
+
+    @property
+    def _is_controller(self) -> bool:
+        return "_broker" in self.__dict__
+
+    def _need(self, item: pytest.Item) -> None:
+        for name in getattr(item, "fixturenames", ()):
+            service = name.removesuffix("_server")
+            if service != name and service in self._wishes and service not in self._needed:
+                self._needed[service] = None
+                with contextlib.suppress(RealdbError):  # whoever waits for the server hears of it
+                    self.begin(self._wishes[service])
+
+    def _wait(self) -> list[str]:
+        lines = []
+        for service in self._needed:
+            try:
+                lines.append(self.get(self._wishes[service]).headline)
+            except RealdbError as problem:
+                self._report(problem)
+                lines.append(f"{service}: {problem}")
+        return lines
+
+    def _report(self, problem: RealdbError) -> None:
+        """Record a problem once, however many tests meet it."""
+        if self._first(str(problem)):
+            with contextlib.suppress(RealdbError):  # the owner is gone: the failure itself still shows
+                self.record("problem", problem.to_dict())
+
+    def _first(self, what: str) -> bool:
+        with self._lock:
+            known = what in self._said
+            self._said.add(what)
+            return not known
+
+    def _say(self, line: str) -> None:
+        reporter = self._pytest.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+
+def fixture_modules() -> Iterable[Any]:
+    """The modules that hold the services' fixtures, one a service."""
+    return [
+        importlib.import_module(importlib.import_module(f"{services.__name__}.{name}").FIXTURES)
+        for name in services.MODULES
+    ]
+
+
+def _facts(server: Server) -> dict[str, Any]:
+    """What the events file may hold of a server: everything but the way in."""
+    return {name: value for name, value in server.to_dict().items() if name != "url"}

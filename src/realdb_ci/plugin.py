@@ -1,0 +1,79 @@
+"""The pytest plugin's door: options and environment in, the parts registered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, repository_root, settings_root
+from realdb_ci.errors import SettingError
+from realdb_ci.hub import Hub, fixture_modules
+from realdb_ci.services.access import ACCESS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare our options; each overrides the setting of the same name."""
+    group = parser.getgroup("realdb-ci", "real databases (realdb-ci)")
+    group.addoption(
+        "--realdb-engine",
+        choices=ENGINE_CHOICES,
+        help="how to get servers: auto (default), url, docker, embedded",
+    )
+    group.addoption(
+        "--realdb-service",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="an image or a URL for a service: postgres:17-alpine, mongodb=mongodb://...; repeatable",
+    )
+    group.addoption(
+        "--realdb-schema", metavar="MODULE:METADATA", help="the tables to create, default SQLModel.metadata"
+    )
+    group.addoption(
+        "--realdb-strict",
+        action="store_const",
+        const=True,
+        help="never fall through to another engine or another major version",
+    )
+    group.addoption(
+        "--realdb-events", type=Path, metavar="FILE", help="append what happens to this file, as JSON lines"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings and register fixtures, hub and recorder."""
+    option = config.option
+    flags = {
+        "engine": option.realdb_engine,
+        "services": tuple(option.realdb_service),
+        "schema": option.realdb_schema,
+        "strict": option.realdb_strict,
+    }
+    worker = getattr(config, "workerinput", None)
+    try:
+        settings = Config.load(settings_root(config.rootpath), os.environ, flags)
+        recorder = _recorder(config) if worker is None and option.realdb_events else None
+        owner = worker["realdb_broker"] if worker else os.environ.get(BROKER_VARIABLE, "")
+        hub = Hub(settings, config, owner, recorder)
+    except SettingError as problem:
+        raise pytest.UsageError(str(problem)) from None
+    config.stash[ACCESS] = hub
+    config.pluginmanager.register(hub, "realdb_ci-hub")
+    for module in fixture_modules():
+        config.pluginmanager.register(module)
+
+
+def _recorder(config: pytest.Config) -> object:
+    from realdb_ci.recorder import Recorder
+
+    root = repository_root(config.rootpath)
+    recorder = Recorder(config.option.realdb_events, repo_root=root, project=_project(config.rootpath, root))
+    config.pluginmanager.register(recorder, "realdb_ci-recorder")
+    return recorder
+
+
+def _project(rootpath: Path, repository: Path) -> str:
+    relative = rootpath.relative_to(repository).as_posix()
+    return rootpath.name if relative == "." else relative

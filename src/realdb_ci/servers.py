@@ -1,0 +1,126 @@
+"""Servers: those of one run. Each is started once, in a thread of its own, and given to all who ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+from realdb_ci import engines, services
+from realdb_ci.engines.contract import Notice, Notify, Run, Running
+from realdb_ci.errors import RealdbError, ServerError
+from realdb_ci.services.contract import Server, Wish
+
+STOP_SECONDS = 30.0
+
+
+class Source(Protocol):
+    """Where servers come from: this process, or another one that owns them."""
+
+    @property
+    def prefix(self) -> str:
+        """What the name of every database of this run starts with."""
+
+    def begin(self, wish: Wish) -> None:
+        """Start to get that server, without waiting for it."""
+
+    def get(self, wish: Wish) -> Server:
+        """The server, once it is ready.
+
+        Raises:
+            RealdbError: it could not be had; every later call raises the same.
+        """
+
+    def log(self, wish: Wish) -> str:
+        """The last log lines of that server, empty where there is none to read."""
+
+
+class Servers:
+    """The servers this process owns. Use it as a context manager: at its end nothing of them is left.
+
+    Args:
+        notify: told of every step, from the threads that take them.
+    """
+
+    def __init__(self, notify: Notify = lambda _: None) -> None:
+        self._run = Run(notify)
+        self._lock = threading.Lock()
+        self._pending: dict[Wish, Future[Running]] = {}
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Servers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def prefix(self) -> str:
+        """What the name of every database of this run starts with."""
+        return f"realdb_{self._run.id}"
+
+    def begin(self, wish: Wish) -> None:
+        """Start to get that server, in a thread, unless somebody has."""
+        self._future(wish)
+
+    def get(self, wish: Wish) -> Server:
+        """The server, once it is ready."""
+        return self._future(wish).result().server
+
+    def log(self, wish: Wish) -> str:
+        """The last log lines of that server."""
+        future = self._pending.get(wish)
+        return future.result().log() if future and future.done() and not future.exception() else ""
+
+    def close(self) -> None:
+        """Stop every server and remove what the run left; safe to call twice."""
+        self._run.cancelled.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+        for wish, future in self._pending.items():
+            if future.done() and not future.exception():
+                self._stop(wish, future.result())
+        self._pending.clear()
+        self._run.close(orderly=not any(thread.is_alive() for thread in self._threads))
+
+    def _stop(self, wish: Wish, running: Running) -> None:
+        if not running.server.owned:
+            services.get(wish.service).sweep(running.server.url, self.prefix)
+        running.stop()
+
+    def _future(self, wish: Wish) -> Future[Running]:
+        with self._lock:
+            if wish not in self._pending:
+                future: Future[Running] = Future()
+                self._pending[wish] = future
+                thread = threading.Thread(
+                    target=_settle,
+                    args=(future, lambda: self._start(wish)),
+                    name=f"realdb-ci-{wish.service}",
+                    daemon=True,
+                )
+                self._threads.append(thread)
+                thread.start()
+            return self._pending[wish]
+
+    def _start(self, wish: Wish) -> Running:
+        try:
+            return engines.start(services.get(wish.service), wish, self._run)
+        except RealdbError as problem:
+            self._run.notify(Notice(wish.service, "failed", str(problem)))
+            raise
+        except Exception as problem:
+            self._run.notify(Notice(wish.service, "failed", repr(problem)))
+            raise ServerError(
+                f"Getting {wish.service} failed in a way realdb-ci did not foresee",
+                why=f"{type(problem).__name__}: {problem}",
+                remedy="Please report this with the output of realdb-ci doctor.",
+            ) from problem
+
+
+def _settle(future: Future[Running], start: Callable[[], Running]) -> None:
+    try:
+        future.set_result(start())
+    except BaseException as problem:  # noqa: BLE001  # whoever waits for the future gets it
+        future.set_exception(problem)
