@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from typing import Any
+from typing import Any, Self
 
 from realdb_ci.errors import RealdbError, ServerError, SettingError
 from realdb_ci.servers import Source
@@ -36,6 +36,12 @@ class Broker:
         self._key = secrets.token_bytes(16)
         self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
         threading.Thread(target=self._listen, name="realdb-ci-broker", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def address(self) -> str:

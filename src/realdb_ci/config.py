@@ -62,7 +62,7 @@ def _seconds(value: Any) -> float:
 
 
 def settings_root(start: Path) -> Path:
-    """The folder whose pyproject.toml holds the settings: ``start``, or the nearest above it within its repository."""
+    """The folder whose pyproject.toml holds the settings: the nearest from ``start`` up to its repository."""
     for folder in (start, *start.parents):
         if (folder / "pyproject.toml").is_file():
             return folder

@@ -18,7 +18,7 @@ from realdb_ci.config import Config
 from realdb_ci.errors import RealdbError
 
 if TYPE_CHECKING:
-    from realdb_ci.broker import Broker
+    from realdb_ci.broker import Broker, RemoteServers
     from realdb_ci.recorder import Recorder
     from realdb_ci.servers import Source
     from realdb_ci.services.contract import Server, Wish
@@ -148,7 +148,7 @@ class Hub:
         return Servers()
 
     @functools.cached_property
-    def _remote(self) -> Any:
+    def _remote(self) -> RemoteServers:
         from realdb_ci.broker import RemoteServers
 
         return RemoteServers(self._owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, Self
 
 from realdb_ci import engines, services
 from realdb_ci.engines.contract import Notice, Notify, Run, Running
@@ -49,7 +49,7 @@ class Servers:
         self._pending: dict[Wish, Future[Running]] = {}
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> Servers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from realdb_ci.engines.contract import Engine, Notice, Offer, Run, Running
-from realdb_ci.errors import Refusal, ServerError
+from realdb_ci.errors import RealdbError, Refusal, ServerError
 from realdb_ci.services.contract import Service, Wish
 
 MODULES = ("url", "docker", "embedded")
@@ -31,13 +31,13 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
     raise _exhausted(service, wish, refusals)
 
 
-def offers(service: Service, wish: Wish) -> list[tuple[str, Offer | ServerError]]:
+def offers(service: Service, wish: Wish) -> list[tuple[str, Offer | RealdbError]]:
     """What each engine says to the wish, in the ladder's order: an Offer, or why not."""
-    answers: list[tuple[str, Offer | ServerError]] = []
+    answers: list[tuple[str, Offer | RealdbError]] = []
     for engine in ladder(wish):
         try:
             answers.append((engine.NAME, engine.offer(service, wish)))
-        except ServerError as problem:
+        except RealdbError as problem:
             answers.append((engine.NAME, problem))
     return answers
 

@@ -44,7 +44,7 @@ class Route:
         return "a published port" if self.published else f"its own address on the network {self.network}"
 
 
-def offer(service: Service, wish: Wish) -> Offer:
+def offer(service: Service, wish: Wish) -> Offer:  # noqa: ARG001  # the engines' contract
     """Say whether a daemon answers and whether the image is there or has to be pulled."""
     with daemon.connection() as client:
         version = client.version()["Version"]

@@ -159,11 +159,11 @@ def _first_user(url: str) -> None:
     from pymongo.errors import OperationFailure
 
     parts = urlsplit(url)
-    with client(f"mongodb://{parts.hostname}:{parts.port}/?directConnection=true", 10) as stranger:
-        # A container's entry point has made the user already, and the exception is not for us.
-        with contextlib.suppress(OperationFailure):
-            _initiate(stranger, parts.port or 27017)
-            stranger.admin.command("createUser", USER, pwd=parts.password, roles=["root"])
+    bare = f"mongodb://{parts.hostname}:{parts.port}/?directConnection=true"
+    # A container's entry point has made the user already, and then the exception is not for us.
+    with client(bare, 10) as stranger, contextlib.suppress(OperationFailure):
+        _initiate(stranger, parts.port or 27017)
+        stranger.admin.command("createUser", USER, pwd=parts.password, roles=["root"])
 
 
 def _own_port(connected: MongoClient[dict[str, Any]]) -> int:

@@ -1,0 +1,145 @@
+"""The story of ``realdb-ci run``: settings, servers, suites, results, reports, one number."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realdb_ci import reports, results, services, suite
+from realdb_ci.broker import Broker
+from realdb_ci.config import BROKER_VARIABLE, Config, repository_root, settings_root
+from realdb_ci.errors import SettingError
+from realdb_ci.progress import BootProgress
+from realdb_ci.servers import Servers
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EVENTS = "events.jsonl"
+INTERRUPTED = 130
+# The gravest comes first: what a script has to know is why nothing can be said about the tests.
+GRAVITY = (INTERRUPTED, 3, 2, 1, 0)
+# pytest's own exit codes: 0 passed, 1 failed, 2 interrupted (also by errors in collection), 3 internal error,
+# 4 usage error, 5 no tests collected.
+FROM_PYTEST = {0: 0, 1: 1, 2: 1, 3: 3, 4: 2, 5: 1}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What ``realdb-ci run`` was told.
+
+    Attributes:
+        projects: the projects' folders, in the order to run them.
+        flags: settings from the command line, under Config's names.
+        out: the folder for the events file and the reports.
+        pytest_arguments: handed to each project's pytest.
+        environ: the environment, read at the door.
+    """
+
+    projects: Sequence[Path]
+    flags: Mapping[str, Any]
+    out: Path
+    pytest_arguments: Sequence[str] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(order: Order, console: Console) -> int:
+    """Run every project's suite on real databases and report.
+
+    Returns:
+        0 green, 1 tests failed or none collected, 2 a bad setting, 3 no server or environment, 130 interrupted.
+
+    Raises:
+        SettingError: found before anything was started.
+    """
+    configs = {project: _config(project, order) for project in order.projects}
+    events = _fresh(order.out)
+    codes: list[int] = []
+    try:
+        _run_suites(order, configs, events, console, codes.append)
+    except KeyboardInterrupt:
+        _append(events, "interrupted")
+        codes.append(INTERRUPTED)
+    found = results.read(events)
+    reports.publish(found, order.out, console)
+    return worst([*codes, found.exit_code])
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The gravest of several exit codes."""
+    return min(codes, key=GRAVITY.index)
+
+
+def _config(project: Path, order: Order) -> Config:
+    if not project.is_dir():
+        raise SettingError(
+            f"The project {str(project)!r} is not a folder",
+            why="it does not exist" if not project.exists() else "it is a file",
+            remedy="Name the folder that holds the project's tests.",
+        )
+    config = Config.load(settings_root(project.resolve()), order.environ, order.flags)
+    services.wishes(config)  # refuses what it cannot read, before anything is started
+    return config
+
+
+def _fresh(out: Path) -> Path:
+    """The output folder without an earlier run's events."""
+    events = out / EVENTS
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        events.unlink(missing_ok=True)
+    except OSError as problem:
+        raise SettingError(
+            f"The output folder {str(out)!r} cannot be used", why=str(problem), remedy="Choose another with --out."
+        ) from None
+    return events.resolve()
+
+
+def _run_suites(
+    order: Order, configs: Mapping[Path, Config], events: Path, console: Console, ended: Callable[[int], None]
+) -> None:
+    """Run the suites one after the other on servers they share; tell of each one's exit code as it ends."""
+    progress = BootProgress(console)
+    try:
+        with (
+            Servers(progress.notify) as servers,
+            Broker(servers, lambda event, fields: _append(events, event, **fields)) as broker,
+        ):
+            for project, config in configs.items():
+                wishes = services.wishes(config)
+                for name in services.named(order.flags.get("services", ())):
+                    servers.begin(wishes[name])
+                child = _suite(project, order, events, broker, console)
+                ended(_code(suite.run(child, progress.write), project, events))
+    finally:
+        progress.close()
+
+
+def _suite(project: Path, order: Order, events: Path, broker: Broker, console: Console) -> suite.Suite:
+    flags = [f"--realdb-events={events}"]
+    flags += [f"--realdb-service={service}" for service in order.flags.get("services", ())]
+    if order.flags.get("engine"):
+        flags.append(f"--realdb-engine={order.flags['engine']}")
+    if order.flags.get("strict"):
+        flags.append("--realdb-strict")
+    return suite.Suite(
+        project, order.pytest_arguments, flags, {BROKER_VARIABLE: broker.address}, console.is_terminal
+    )
+
+
+def _code(returncode: int, project: Path, events: Path) -> int:
+    """Our exit code for a child's; one that did not end as pytest ends is noted in the events."""
+    if returncode not in FROM_PYTEST:
+        root = repository_root(project.resolve())
+        _append(events, "died", returncode=returncode, project=str(project.resolve().relative_to(root)))
+    return FROM_PYTEST.get(returncode, 1)
+
+
+def _append(events: Path, event: str, **fields: Any) -> None:
+    line = json.dumps({"event": event, "at": time.time(), **fields})
+    with events.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

@@ -1,0 +1,100 @@
+"""Suite: one project's pytest, as a child process that we watch, feed with an address and never trust."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# A child that got SIGINT may run its fixtures' teardown; a runner that cancels a job gives us 7.5 s in all.
+GRACE_SECONDS = 5.0
+# Between closing its output and ending, Python may still run exit handlers.
+LAST_SECONDS = 30.0
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to run.
+
+    Attributes:
+        project: the project's folder.
+        arguments: pytest's arguments after ours.
+        flags: our plugin's options.
+        environment: variables to add to the child's environment.
+        colour: whether the output goes to a terminal that shows colours.
+    """
+
+    project: Path
+    arguments: Sequence[str]
+    flags: Sequence[str]
+    environment: Mapping[str, str]
+    colour: bool
+
+    @property
+    def command(self) -> list[str]:
+        """The child's command line."""
+        colour = ["--color=yes"] if self.colour else []
+        # Where a project switches entry points off, our plugin still has to come in.
+        plugin = ["-p", "realdb_ci.plugin"] if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else []
+        return [sys.executable, "-m", "pytest", *plugin, *colour, *self.flags, *self.arguments]
+
+
+def run(suite: Suite, write: Callable[[str], None]) -> int:
+    """Run it to its end and hand its output on as it comes.
+
+    Returns:
+        The child's return code; negative for the signal that ended it.
+
+    Raises:
+        KeyboardInterrupt: we were interrupted; the child has been stopped before.
+    """
+    child = subprocess.Popen(
+        suite.command,
+        cwd=suite.project,
+        env={**os.environ, **suite.environment, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # Its own session: we decide what a Ctrl-C does to it, and can end all it started.
+        start_new_session=True,
+    )
+    try:
+        _pump(child, write, deadline=None)
+        child.wait(LAST_SECONDS)
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGINT)
+        _pump(child, write, deadline=time.monotonic() + GRACE_SECONDS)
+        raise
+    finally:
+        # Whatever the suite left in its session goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+    return child.returncode
+
+
+def _pump(child: subprocess.Popen[bytes], write: Callable[[str], None], deadline: float | None) -> None:
+    """Hand on output until the child closes it or the deadline passes; characters are never cut in two."""
+    assert child.stdout is not None
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while deadline is None or time.monotonic() < deadline:
+            if selector.select(timeout=0.2):
+                chunk = os.read(child.stdout.fileno(), CHUNK)
+                if not chunk:
+                    return
+                write(decoder.decode(chunk))
+            elif child.poll() is not None:
+                return  # a grandchild may hold the pipe open after the child has gone
