@@ -1,0 +1,66 @@
+"""The house: imports point one way, and drivers are imported only where they are used."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import realdb_ci
+
+SOURCE = Path(realdb_ci.__file__).parent
+# What each room or module may import of ours, beside itself.
+LEAVES = {"errors", "results"}
+SERVICES = LEAVES | {"config", "services"}
+ENGINES = LEAVES | {"services", "engines"}
+ALLOWED = {
+    "__init__": set(),
+    "errors": set(),
+    "results": set(),
+    "config": {"errors"},
+    "services": SERVICES,
+    "engines": ENGINES,
+    "recorder": {"results", "errors"},
+    "anchors": {"results"},
+    "reports": {"results", "reports", "errors"},
+    "servers": {"errors", "services", "engines"},
+    "broker": {"errors", "services", "servers"},
+    "hub": {"errors", "config", "services", "servers", "broker", "recorder"},
+    "progress": {"engines"},
+    "suite": {"errors"},
+    "doctor": {"errors", "config", "services", "engines"},
+    "run": {"errors", "config", "results", "services", "servers", "broker", "progress", "suite", "reports"},
+    "plugin": {"errors", "config", "services", "hub", "recorder", "anchors"},
+    "cli": {"errors", "config", "run", "doctor"},
+    "__main__": {"cli"},
+}
+DRIVERS = {"psycopg2", "sqlalchemy", "sqlmodel", "pymongo", "docker", "testcontainers", "fakeredis", "moto", "boto3"}
+MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "realdb_ci":
+            names |= {f"realdb_ci.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_module_imports_only_what_the_house_allows(module: Path) -> None:
+    """Data flows one way, so imports do: no module reaches up or across."""
+    room = module.parts[0].removesuffix(".py")
+    tree = ast.parse((SOURCE / module).read_text(encoding="utf-8"))
+    ours = {name.split(".")[1] for name in _imports(tree) if name.startswith("realdb_ci.")}
+    assert ours - {room, "__version__"} <= ALLOWED[room]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_drivers_are_imported_inside_functions(module: Path) -> None:
+    """Importing us costs no driver: a missing extra is a clear error, an unused service costs nothing."""
+    tree = ast.parse((SOURCE / module).read_text(encoding="utf-8"))
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert not {name.split(".")[0] for node in top for name in _imports(node)} & DRIVERS
