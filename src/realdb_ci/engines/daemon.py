@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import ipaddress
 import re
 import socket
 from collections.abc import Iterator
@@ -94,7 +95,12 @@ def bridge_is_ours(client: DockerClient) -> bool:
         pools = client.networks.get("bridge").attrs["IPAM"]["Config"] or []
     except (APIError, KeyError):
         return False
-    return any(_is_local(pool["Gateway"]) for pool in pools if "Gateway" in pool)
+    return any(_is_local(pool.get("Gateway") or _first_host(pool["Subnet"])) for pool in pools)
+
+
+def _first_host(subnet: str) -> str:
+    """The address Docker gives a bridge itself; some daemons name only the subnet."""
+    return str(next(ipaddress.ip_network(subnet, strict=False).hosts()))
 
 
 def _is_local(address: str) -> bool:

@@ -68,7 +68,7 @@ class MongoDB:
         key = "/tmp/realdb-key"  # noqa: S108  # inside the container
         server = shlex.join(["mongod", *ARGUMENTS, "--keyFile", key, "--bind_ip_all"])
         script = (
-            f"umask 377 && printf %s {new_secret()} > {key}"
+            f"(umask 377 && printf %s {new_secret()} > {key})"
             f" && chown mongodb {key} && exec docker-entrypoint.sh {server}"
         )
         env = {"MONGO_INITDB_ROOT_USERNAME": USER, "MONGO_INITDB_ROOT_PASSWORD": secret}
