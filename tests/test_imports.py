@@ -33,7 +33,17 @@ ALLOWED = {
     "cli": {"errors", "config", "run", "doctor"},
     "__main__": {"cli"},
 }
-DRIVERS = {"psycopg2", "sqlalchemy", "sqlmodel", "pymongo", "docker", "testcontainers", "fakeredis", "moto", "boto3"}
+DRIVERS = {
+    "psycopg2",
+    "sqlalchemy",
+    "sqlmodel",
+    "pymongo",
+    "docker",
+    "testcontainers",
+    "fakeredis",
+    "moto",
+    "boto3",
+}
 MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 _IN_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 _OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
 
@@ -30,34 +31,48 @@ def connection() -> Iterator[DockerClient]:
     """
     from docker.errors import DockerException
     from testcontainers.core.docker_client import DockerClient as Testcontainers
+    from testcontainers.core.docker_client import get_docker_host
 
+    _knock(get_docker_host() or DEFAULT_SOCKET)
     try:
         client = Testcontainers(timeout=60).client
     except DockerException as problem:
-        raise _refusal(problem) from None
+        raise _refusal(str(problem)) from None
     try:
         client.ping()
-        yield client
     except DockerException as problem:
-        if "ping" not in str(problem) and getattr(problem, "response", None) is not None:
-            raise
-        raise _refusal(problem) from None
+        client.close()
+        raise _refusal(str(problem)) from None
+    try:
+        yield client
     finally:
         client.close()
 
 
-def _refusal(problem: Exception) -> Refusal:
-    text = " ".join(str(problem).split())
-    if "Permission denied" in text:
-        why, remedy = (
-            "permission denied on its socket",
-            "Add this user to the docker group, or run as a user who may use Docker.",
-        )
-    elif "FileNotFoundError" in text or "No such file" in text:
-        why, remedy = "its socket does not exist", "Start Docker, or set DOCKER_HOST to a running one."
-    else:
-        why, remedy = text[:300], "Start Docker, or correct DOCKER_HOST."
-    return Refusal("The Docker daemon does not answer", why=why, remedy=remedy)
+def _knock(host: str) -> None:
+    """Refuse early where a Unix socket does not take connections: docker-py would leak its own on that way."""
+    scheme, _, path = host.partition("://")
+    if scheme != "unix":
+        return
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
+    except PermissionError:
+        raise Refusal(
+            "The Docker daemon does not answer",
+            why=f"permission denied on {path}",
+            remedy="Add this user to the docker group, or run as a user who may use Docker.",
+        ) from None
+    except OSError as problem:
+        raise _refusal(f"{path}: {problem.strerror}") from None
+
+
+def _refusal(why: str) -> Refusal:
+    return Refusal(
+        "The Docker daemon does not answer",
+        why=" ".join(why.split())[:300],
+        remedy="Start Docker, or set DOCKER_HOST to a daemon that runs.",
+    )
 
 
 @functools.cache
