@@ -7,8 +7,10 @@ never pickles, because the tested code on the other side is not to be trusted.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import AuthenticationError
@@ -35,7 +37,9 @@ class Broker:
         self._record = record
         self._key = secrets.token_bytes(16)
         self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
-        threading.Thread(target=self._listen, name="realdb-ci-broker", daemon=True).start()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="realdb-ci-broker", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -46,20 +50,28 @@ class Broker:
     @property
     def address(self) -> str:
         """What another process needs to ask: port and key, as one word for an environment variable."""
-        return f"{self._listener.address[1]}:{self._key.hex()}"
+        return f"{self._port}:{self._key.hex()}"
+
+    @property
+    def _port(self) -> int:
+        _, port = self._listener.address
+        return int(port)
 
     def close(self) -> None:
-        """Take no more requests."""
+        """Take no more requests; safe to call twice."""
+        self._closing.set()
+        # Closing a socket does not wake the thread that waits in accept; a last visitor does.
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        self._thread.join()
         self._listener.close()
 
     def _listen(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 connection = self._listener.accept()
-            except (AuthenticationError, EOFError):
-                continue
-            except OSError:
-                return
+            except (AuthenticationError, EOFError, OSError):
+                continue  # a stranger, or somebody who went away
             threading.Thread(target=self._serve, args=(connection,), name="realdb-ci-request", daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:

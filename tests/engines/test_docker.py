@@ -1,0 +1,172 @@
+"""The docker engine: real containers, reached the short way, and gone afterwards."""
+
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import docker
+import psycopg2
+import pymongo
+import pytest
+from conftest import Launcher, Steps
+
+from realdb_ci.engines import daemon
+from realdb_ci.engines.contract import RUN_LABEL, Run
+from realdb_ci.errors import Refusal, ServerError
+
+pytestmark = pytest.mark.docker
+
+
+def _left(client: docker.DockerClient, run: Run) -> list[str]:
+    """Names of everything on the daemon that carries the run's label."""
+    filters: dict[str, str | list[str] | bool] = {"label": f"{RUN_LABEL}={run.id}"}
+    return [
+        str(one.name)
+        for kind in (client.containers.list(all=True, filters=filters), client.networks.list(filters=filters))
+        for one in kind
+    ] + [str(volume.name) for volume in client.volumes.list(filters=filters)]
+
+
+def test_postgres_is_tuned_and_in_memory(
+    launch: Launcher, run: Run, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """Durability is off as read back from the server, data lies on tmpfs, and no port is published."""
+    server = launch("postgres:17-alpine", engine="docker", mirror=mirror).server
+    with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW fsync")
+        assert cursor.fetchone() == ("off",)
+    (container,) = docker_engine.containers.list(filters={"label": f"{RUN_LABEL}={run.id}"})
+    assert container.attrs["HostConfig"]["Tmpfs"] == {"/var/lib/postgresql/data": ""}
+    assert not container.attrs["HostConfig"]["PortBindings"]
+    assert container.attrs["NetworkSettings"]["IPAddress"] in server.url
+    assert server.origin.startswith(f"{mirror}/postgres:17-alpine (")
+
+
+def test_postgres_18_gets_its_new_data_path(
+    launch: Launcher, run: Run, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """Version 18 moved its volume and refuses a mount on the old one: the image's own volume counts."""
+    server = launch("postgres:18-alpine", engine="docker", mirror=mirror).server
+    assert server.version.startswith("PostgreSQL 18")
+    (container,) = docker_engine.containers.list(filters={"label": f"{RUN_LABEL}={run.id}"})
+    assert container.attrs["HostConfig"]["Tmpfs"] == {"/var/lib/postgresql": ""}
+
+
+def test_mongodb_is_a_replica_set_with_authentication(
+    launch: Launcher, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """Transactions work, and without the password nothing does."""
+    server = launch("mongo:7.0", engine="docker", mirror=mirror).server
+    client: pymongo.MongoClient[dict[str, object]]
+    with pymongo.MongoClient(server.url) as client, client.start_session() as session:
+        session.start_transaction()
+        client.shop.orders.insert_one({"_id": 1}, session=session)
+        session.commit_transaction()
+        assert client.shop.orders.count_documents({}) == 1
+    with (
+        pymongo.MongoClient(f"mongodb://{server.url.partition('@')[2]}") as client,
+        pytest.raises(pymongo.errors.OperationFailure, match="requires authentication"),
+    ):
+        client.list_database_names()
+
+
+def test_image_is_pulled_with_progress(
+    launch: Launcher, steps: Steps, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """An image that is missing comes from the registry, and every step is told."""
+    name = f"{mirror}/postgres:15-alpine"
+    launch("postgres:15-alpine", engine="docker", mirror=mirror)
+    for container in docker_engine.containers.list(filters={"ancestor": name}):
+        container.remove(force=True)
+    docker_engine.images.remove(name, force=True)
+    steps.clear()
+    server = launch("postgres:15-alpine", engine="docker", mirror=mirror).server
+    assert steps.stages == ["pull", "start", "ready"]
+    digest = docker_engine.images.get(name).attrs["RepoDigests"][0].split(":")[-1]
+    assert digest[:12] in server.origin
+
+
+def test_image_that_cannot_be_pulled_is_a_refusal_with_the_registrys_words(
+    launch: Launcher, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """The next engine may serve; alone it is an error that names the image."""
+    with pytest.raises(Refusal, match=f"{mirror}/postgres:404 cannot be pulled") as caught:
+        launch("postgres:404", engine="docker", mirror=mirror)
+    assert "manifest" in caught.value.why or "not found" in caught.value.why
+
+
+def test_container_that_exits_fails_within_a_second_with_its_last_words(
+    launch: Launcher, run: Run, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """No time-out is waited for when the container is dead, and nothing falls through to another engine."""
+    docker_engine.images.pull(f"{mirror}/exits", tag="1")
+    began = time.monotonic()
+    with pytest.raises(ServerError, match="exit code 7") as caught:
+        launch(f"postgres={mirror}/exits:1")
+    # Creating and starting the container is the daemon's time; the rest is ours.
+    assert time.monotonic() - began < 5
+    assert len(caught.value.log.splitlines()) == 2
+    assert _left(docker_engine, run) == []
+
+
+def test_stop_and_close_leave_nothing(
+    launch: Launcher, run: Run, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """No container, no network and no volume carries the run's label afterwards."""
+    volumes = {volume.id for volume in docker_engine.volumes.list()}
+    running = launch("mongo:7.0", engine="docker", mirror=mirror)
+    assert _left(docker_engine, run)
+    running.stop()
+    assert _left(docker_engine, run) == []
+    assert {volume.id for volume in docker_engine.volumes.list()} == volumes
+
+
+def test_killed_owner_leaves_no_container(docker_engine: docker.DockerClient, mirror: str) -> None:
+    """After SIGKILL the guard removes what carries the run's label."""
+    script = (
+        "import sys, time\n"
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "run = Run()\n"
+        f"wish = services.wishes(Config(engine='docker', mirror={mirror!r}))['postgres']\n"
+        "engines.start(services.get('postgres'), wish, run)\n"
+        "print(run.id, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        label = f"{RUN_LABEL}={owner.stdout.readline().strip()}"
+        (container,) = docker_engine.containers.list(filters={"label": label})
+        owner.kill()
+    events = docker_engine.events(decode=True, since=int(time.time()) - 1, until=int(time.time()) + 30)
+    with pytest.raises(docker.errors.NotFound):
+        for _ in events:
+            docker_engine.containers.get(container.id)
+    events.close()
+
+
+def test_published_port_serves_where_the_direct_way_does_not(
+    launch: Launcher, docker_engine: docker.DockerClient, mirror: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the bridge is not an interface of this machine (Docker Desktop), the port is published."""
+    monkeypatch.setattr(daemon, "bridge_is_ours", lambda _: False)
+    server = launch("mongo:7.0", engine="docker", mirror=mirror).server
+    host = server.url.partition("@")[2].partition("/")[0]
+    assert host.startswith("localhost:")
+    socket.create_connection(("localhost", int(host.partition(":")[2])), 2).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("unix:///nowhere/docker.sock", "No such file"), ("tcp://127.0.0.1:9", "refused")],
+)
+def test_daemon_that_does_not_answer_is_a_refusal(monkeypatch: pytest.MonkeyPatch, host: str, why: str) -> None:
+    """The message says why, and what to set."""
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(Refusal, match="does not answer") as caught, daemon.connection():
+        pass
+    assert why in caught.value.why
+    assert "DOCKER_HOST" in caught.value.remedy

@@ -1,0 +1,140 @@
+"""Servers of one run: started once, all at the same time, and gone at the end; and the broker that shares them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from typing import Any
+
+import pytest
+
+from realdb_ci import services
+from realdb_ci.broker import Broker, RemoteServers
+from realdb_ci.config import Config
+from realdb_ci.engines.contract import Notice
+from realdb_ci.errors import ServerError, SettingError
+from realdb_ci.servers import Servers
+from realdb_ci.services.contract import Wish
+
+WISHES = services.wishes(Config(engine="embedded"))
+BROKEN = Wish("postgres", "postgres:17", engine="embedded", extensions=("no_such_extension",))
+
+
+@pytest.fixture
+def recorded() -> list[tuple[str, Mapping[str, Any]]]:
+    """What other processes had recorded."""
+    return []
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    """Servers of this process."""
+    with Servers() as made:
+        yield made
+
+
+@pytest.fixture
+def broker(servers: Servers, recorded: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Broker]:
+    """A broker before them."""
+    with Broker(servers, lambda event, fields: recorded.append((event, fields))) as made:
+        yield made
+
+
+def test_all_boot_at_once_and_each_only_once() -> None:
+    """Both services are started before either is ready, and asking again gives the same server."""
+    notices: list[Notice] = []
+    with Servers(notices.append) as servers:
+        for wish in WISHES.values():
+            servers.begin(wish)
+        found = [servers.get(wish) for wish in WISHES.values()]
+        assert [servers.get(wish) for wish in WISHES.values()] == found
+    assert [notice.stage for notice in notices] == ["start", "start", "ready", "ready"]
+
+
+def test_server_is_gone_after_close(servers: Servers) -> None:
+    """Close stops what was started; a second close does nothing."""
+    url = servers.get(WISHES["postgres"]).url
+    servers.close()
+    servers.close()
+    with pytest.raises(ConnectionError):
+        services.get("postgres").handshake(url, 2)
+
+
+def test_failure_is_the_same_for_all_who_ask(servers: Servers) -> None:
+    """A server that cannot be had raises the same error each time, without a second attempt."""
+    with pytest.raises(ServerError) as first:
+        servers.get(BROKEN)
+    with pytest.raises(ServerError) as second:
+        servers.get(BROKEN)
+    assert first.value is second.value
+
+
+def test_given_server_is_swept_of_our_databases_only(servers: Servers) -> None:
+    """On a server that is not ours, the run's databases go and others stay."""
+    from realdb_ci.services.postgres import database
+
+    ours = servers.get(WISHES["postgres"])
+    with Servers() as guests:
+        given = guests.get(Wish("postgres", "postgres:17", url=ours.url))
+        database.create(given, f"{guests.prefix}_gw0")
+        database.create(given, "somebody_elses")
+    with pytest.raises(ServerError, match="does not exist"):
+        services.get("postgres").handshake(database.url_of(ours.url, f"{guests.prefix}_gw0"), 5)
+    services.get("postgres").handshake(database.url_of(ours.url, "somebody_elses"), 5)
+
+
+def test_remote_process_gets_the_owners_server(servers: Servers, broker: Broker) -> None:
+    """What the broker hands out is the very server of the owner."""
+    remote = RemoteServers(broker.address)
+    remote.begin(WISHES["mongodb"])
+    assert remote.get(WISHES["mongodb"]) == servers.get(WISHES["mongodb"])
+    assert remote.prefix == servers.prefix
+    assert "mongod" in remote.log(WISHES["mongodb"]).lower() or remote.log(WISHES["mongodb"])
+
+
+def test_remote_process_meets_the_owners_error(broker: Broker) -> None:
+    """What, why and remedy survive the way between processes."""
+    with pytest.raises(ServerError, match="has no_such_extension") as caught:
+        RemoteServers(broker.address).get(BROKEN)
+    assert caught.value.remedy
+
+
+def test_remote_event_is_recorded_by_the_owner(
+    broker: Broker, recorded: list[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """A worker's spans reach the one events file."""
+    RemoteServers(broker.address).record("span", {"name": "schema"})
+    assert recorded == [("span", {"name": "schema"})]
+
+
+def test_stranger_without_the_key_is_turned_away(broker: Broker) -> None:
+    """Another process of this machine cannot ask for a server's password."""
+    port = int(broker.address.partition(":")[0])
+    with pytest.raises((AuthenticationError, EOFError, OSError)):
+        Client(("127.0.0.1", port), authkey=b"guess")
+    assert RemoteServers(broker.address).prefix
+
+
+@pytest.mark.parametrize("request_", [b"not json", b'{"ask": "everything"}', b'{"ask": "get"}', b"[]"])
+def test_unreadable_request_is_answered_and_harms_nobody(broker: Broker, request_: bytes) -> None:
+    """The broker lives on whatever the tested code sends."""
+    port, _, key = broker.address.partition(":")
+    with Client(("127.0.0.1", int(port)), authkey=bytes.fromhex(key)) as connection:
+        connection.send_bytes(request_)
+        assert "could not be read" in json.loads(connection.recv_bytes())["problem"]["what"]
+    assert RemoteServers(broker.address).prefix
+
+
+def test_owner_that_is_gone_is_one_clear_error(broker: Broker) -> None:
+    """A suite whose owner died says so."""
+    remote = RemoteServers(broker.address)
+    broker.close()
+    with pytest.raises(ServerError, match="does not answer"):
+        remote.get(WISHES["postgres"])
+
+
+def test_bad_setting_stays_a_bad_setting_across_processes() -> None:
+    """The exit code survives the way."""
+    from realdb_ci.broker import _raised
+
+    assert isinstance(_raised(SettingError("x").to_dict()), SettingError)
