@@ -37,6 +37,7 @@ class Broker:
         self._record = record
         self._key = secrets.token_bytes(16)
         self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
+        self._port = int(self._listener.address[1])
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="realdb-ci-broker", daemon=True)
         self._thread.start()
@@ -51,11 +52,6 @@ class Broker:
     def address(self) -> str:
         """What another process needs to ask: port and key, as one word for an environment variable."""
         return f"{self._port}:{self._key.hex()}"
-
-    @property
-    def _port(self) -> int:
-        _, port = self._listener.address
-        return int(port)
 
     def close(self) -> None:
         """Take no more requests; safe to call twice."""
