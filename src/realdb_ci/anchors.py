@@ -67,31 +67,32 @@ class Anchors:
             return {"path": path, "line": raised.lineno or 1}
         found = None
         for frame, line in traceback.walk_tb(raised.__traceback__):
-            # Some frameworks clear frames or give them odd locals; only a plain True hides a helper.
-            if frame.f_locals.get("__tracebackhide__") is True:
-                continue
-            if path := self._relative(frame.f_code.co_filename):
+            path = self._relative(frame.f_code.co_filename)
+            # A helper that asks pytest to hide it is not where its author wants people to look.
+            if path and frame.f_locals.get("__tracebackhide__") is not True:
                 found = {"path": path, "line": line}
         return found
 
     def _look_up(self, filename: str) -> str | None:
         """The path inside the repository, with slashes; None for foreign and generated code."""
-        path = os.path.realpath(filename)
-        if not path.startswith(self._root + os.sep) or path.startswith(self._foreign) or not os.path.isfile(path):
+        real = os.path.realpath(filename)
+        if not real.startswith(self._root + os.sep) or real.startswith(self._foreign):
             return None
-        relative = Path(path).relative_to(self._root)
-        return None if FOREIGN_FOLDERS.intersection(relative.parts) else relative.as_posix()
+        inside = Path(real).relative_to(self._root)
+        if FOREIGN_FOLDERS.intersection(inside.parts) or not Path(real).is_file():
+            return None
+        return inside.as_posix()
 
 
 def _foreign_prefixes(root: str) -> Iterator[str]:
     """Folders whose code is not the project's even where they lie inside the checkout."""
-    # A virtual environment may have any name; the environment may also *be* the checkout's parent.
+    # A virtual environment may have any name. One that holds the checkout tells nothing about it.
     folders = [sys.prefix, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
     # Our own fixtures are never where a test of the project fails.
     folders.append(str(Path(__file__).parent))
     for folder in folders:
         real = os.path.realpath(folder)
-        if not root.startswith(real):
+        if not (root + os.sep).startswith(real + os.sep):
             yield real + os.sep
 
 
@@ -104,8 +105,9 @@ def _causes(raised: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        waiting += [*getattr(one, "exceptions", ())]
-        waiting += filter(None, [one.__cause__ or (None if one.__suppress_context__ else one.__context__)])
+        waiting += getattr(one, "exceptions", ())
+        cause = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        waiting += [cause] if cause else []
 
 
 def _first_line(raised: BaseException) -> str:

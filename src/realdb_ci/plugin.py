@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, repository
 from realdb_ci.errors import SettingError
 from realdb_ci.hub import Hub, fixture_modules
 from realdb_ci.services.access import ACCESS
+
+if TYPE_CHECKING:
+    from realdb_ci.recorder import Recorder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="never fall through to another engine or another major version",
     )
     group.addoption(
-        "--realdb-events", type=Path, metavar="FILE", help="append what happens to this file, as JSON lines"
+        "--realdb-events", metavar="FILE", help="append what happens to this file, as JSON lines"
     )
 
 
@@ -54,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", None)
     try:
         settings = Config.load(settings_root(config.rootpath), os.environ, flags)
-        recorder = _recorder(config) if worker is None and option.realdb_events else None
+        recorder = _record(config, is_worker=worker is not None)
         owner = worker["realdb_broker"] if worker else os.environ.get(BROKER_VARIABLE, "")
         hub = Hub(settings, config, owner, recorder)
     except SettingError as problem:
@@ -65,11 +69,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(module)
 
 
-def _recorder(config: pytest.Config) -> object:
-    from realdb_ci.recorder import Recorder
+def _record(config: pytest.Config, *, is_worker: bool) -> Recorder | None:
+    """Register what records; a worker finds the failing lines, and its controller writes the file."""
+    if not config.option.realdb_events:
+        return None
+    from realdb_ci.anchors import Anchors
 
     root = repository_root(config.rootpath)
-    recorder = Recorder(config.option.realdb_events, repo_root=root, project=_project(config.rootpath, root))
+    config.pluginmanager.register(Anchors(root), "realdb_ci-anchors")
+    if is_worker:
+        return None
+    from realdb_ci.recorder import Recorder
+
+    events = config.invocation_params.dir / config.option.realdb_events
+    recorder = Recorder(events, repo_root=root, project=_project(config.rootpath, root))
     config.pluginmanager.register(recorder, "realdb_ci-recorder")
     return recorder
 

@@ -95,7 +95,6 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the tests that will run."""
-        # Asking a foreign item for its location may go wrong, and then only the line is lost.
         self._write_collected([self._case(item.nodeid, item.location) for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
@@ -106,14 +105,13 @@ class Recorder:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a module that could not be collected, or that asked to be skipped as a whole."""
-        path = self._case(report.nodeid, None)["path"]
-        anchor, message = _mark(report)
+        place = self._case(report.nodeid, None)
         if report.failed:
-            place = anchor or {"path": path, "line": None}
-            self.write("collect_error", nodeid=report.nodeid, **place, message=message, longrepr=_longrepr(report))
+            text = _longrepr(report)
+            anchor, message = _mark(report, text)
+            self.write("collect_error", **{**place, **(anchor or {})}, message=message, longrepr=text)
         elif report.skipped:
-            # Classes and packages repeat what a module of theirs has said already; only files have no "::".
-            self._write_phase(report, {"when": "collect", "path": path, "line": None, "attempt": 1})
+            self._write_phase(report, {**place, "when": "collect", "attempt": 1})
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note that a test begins: if pytest dies, this is the one that ran."""
@@ -125,7 +123,7 @@ class Recorder:
         again = getattr(report, "rerun", None)
         attempt = self._attempts[report.nodeid] if again is None else again + 1
         place = self._case(report.nodeid, report.location)
-        self._write_phase(report, {"when": report.when, **place, "attempt": max(attempt, 1)})
+        self._write_phase(report, {**place, "when": report.when, "attempt": max(attempt, 1)})
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -151,24 +149,25 @@ class Recorder:
         self.write("collected", count=len(cases), cases=cases)
 
     def _write_phase(self, report: Any, known: dict[str, Any]) -> None:
-        anchor, message = _mark(report)
-        failed = report.outcome != "passed"
+        # A test that passed has nothing to tell; most do, and the file stays small.
+        tells = report.outcome != "passed"
+        text = _longrepr(report) if tells else ""
+        anchor, message = _mark(report, text)
         self.write(
             "phase",
-            nodeid=report.nodeid,
+            **known,
             outcome=report.outcome,
             wasxfail=getattr(report, "wasxfail", None),
-            strict_xpass=report.failed and _longrepr(report).startswith(STRICT_XPASS),
+            strict_xpass=report.failed and text.startswith(STRICT_XPASS),
             duration=getattr(report, "duration", 0.0),
             start=getattr(report, "start", 0.0),
             stop=getattr(report, "stop", 0.0),
             worker=_worker(report),
             anchor=anchor,
-            message=message if failed else "",
-            longrepr=_longrepr(report) if failed else "",
-            sections=[[name, _bounded(text)] for name, text in report.sections] if failed else [],
+            message=message,
+            longrepr=text,
+            sections=[[name, _bounded(section)] for name, section in report.sections] if tells else [],
             subtest=_subtest(report),
-            **known,
         )
 
     def _case(self, nodeid: str, location: tuple[str, int | None, str] | None) -> dict[str, Any]:
@@ -185,23 +184,27 @@ def _write_all(file: int, data: bytes) -> None:
         data = data[os.write(file, data) :]
 
 
-def _mark(report: Any) -> tuple[dict[str, Any] | None, str]:
-    """What ``Anchors`` left on a report; the message is read from the report's text where it left nothing."""
-    mark = getattr(report, "realdb_anchor", None) or {}
-    if isinstance(report.longrepr, tuple):
-        message = _longrepr(report).partition(": ")[2]  # a skip: only its reason tells something
-    else:
-        message = mark.get("message") or next((line for line in _longrepr(report).splitlines() if line.strip()), "")
-    return mark.get("anchor"), message.strip()
+def _mark(report: Any, text: str) -> tuple[dict[str, Any] | None, str]:
+    """What ``Anchors`` left on a report; the message comes from the report's text where it left nothing."""
+    mark = getattr(report, "realdb_anchor", None) or {}  # anchors.ATTRIBUTE
+    if _is_skip(report.longrepr):
+        # The reason of a skip tells something, the exception that carries it does not.
+        return mark.get("anchor"), str(report.longrepr[2]).removeprefix("Skipped: ")
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return mark.get("anchor"), mark.get("message") or first
 
 
 def _longrepr(report: Any) -> str:
-    """The report's text without the line that names the worker's interpreter."""
+    """The report's text, without the line on the worker's interpreter that xdist would put above it."""
     longrepr = report.longrepr
-    if isinstance(longrepr, tuple):
-        path, line, reason = longrepr
-        return f"{path}:{line}: {str(reason).removeprefix('Skipped: ')}"
+    if _is_skip(longrepr):
+        return "{}:{}: {}".format(*longrepr)
     return _bounded("" if longrepr is None else str(longrepr))
+
+
+def _is_skip(longrepr: object) -> bool:
+    """Whether this is how pytest describes a skip: path, line, reason."""
+    return isinstance(longrepr, tuple)
 
 
 def _bounded(text: str) -> str:

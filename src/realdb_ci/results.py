@@ -1,0 +1,219 @@
+"""Results: the record of a run, read back as frozen values. Imports nothing of ours, so anything may use it.
+
+A run is a list of suites (one a project), a suite a list of cases (one a test), a case the phases of its attempts.
+Everything else (outcomes, counts, the verdict) is derived from the phases on demand and never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+# Worst first; also the order in which reports count them.
+OUTCOMES = ("failed", "error", "flaky", "passed", "xpassed", "xfailed", "skipped")
+BAD = frozenset({"failed", "error"})
+# pytest's exit status as ours: 2 is an interruption, 3 an internal error, 4 a usage error, 5 no tests.
+FROM_PYTEST = {0: 0, 3: 3, 4: 2}
+INTERRUPTED = 130
+# The gravest comes first: what a script has to know is why nothing can be said about the tests.
+GRAVITY = (INTERRUPTED, 3, 2, 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A line of the project: path from the root of the repository, line counted from 1."""
+
+    path: str
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One step of one attempt at a test, or one subtest in it.
+
+    Attributes:
+        nodeid: pytest's name for the test.
+        when: setup, call, teardown; collect for a module skipped as a whole; ??? where a worker crashed.
+        outcome: passed, failed, skipped or rerun (failed, and tried again).
+        attempt: counted from 1.
+        wasxfail: the reason of an expected failure, or None where none was expected.
+        strict_xpass: failed because it passed.
+        duration: seconds; ``start`` and ``stop`` are seconds since the epoch.
+        worker: the xdist worker, or None.
+        anchor: the deepest line inside the repository that the failure went through, or None.
+        message: one line; ``longrepr`` is the whole text.
+        sections: captured output, as (name, text).
+        subtest: what tells it from the test's other subtests, or None for the test itself.
+        place: where the test is written.
+    """
+
+    nodeid: str
+    when: str
+    outcome: str
+    attempt: int = 1
+    wasxfail: str | None = None
+    strict_xpass: bool = False
+    duration: float = 0.0
+    start: float = 0.0
+    stop: float = 0.0
+    worker: str | None = None
+    anchor: Anchor | None = None
+    message: str = ""
+    longrepr: str = ""
+    sections: tuple[tuple[str, str], ...] = ()
+    subtest: str | None = None
+    place: Anchor | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test with the phases of all its attempts.
+
+    Attributes:
+        nodeid: pytest's name for the test.
+        path: its file, from the root of the repository.
+        line: its line counted from 1, or None where nobody said.
+        phases: in the order they ended.
+        finished: False where pytest ended before the test did.
+    """
+
+    nodeid: str
+    path: str
+    line: int | None = None
+    phases: tuple[Phase, ...] = ()
+    finished: bool = True
+
+    @cached_property
+    def attempts(self) -> int:
+        """How often it was tried."""
+        return max((phase.attempt for phase in self.phases), default=1)
+
+    @cached_property
+    def last(self) -> tuple[Phase, ...]:
+        """The phases of the attempt that counts."""
+        return tuple(phase for phase in self.phases if phase.attempt == self.attempts)
+
+    @cached_property
+    def failures(self) -> tuple[Phase, ...]:
+        """What failed in the attempt that counts: each failed phase and subtest on its own."""
+        failed = tuple(phase for phase in self.last if phase.outcome == "failed")
+        if any(phase.subtest for phase in failed):
+            # The test's own report then only counts them; unlike a failure of its own it points nowhere.
+            failed = tuple(one for one in failed if one.subtest or one.when != "call" or one.anchor)
+        return failed
+
+    @cached_property
+    def retried(self) -> tuple[Phase, ...]:
+        """What failed in earlier attempts."""
+        return tuple(one for one in self.phases if one.outcome in ("rerun", "failed") and one.attempt < self.attempts)
+
+    @cached_property
+    def outcome(self) -> str:
+        """One of OUTCOMES. A failed setup or teardown, and a test that never ended, is an error."""
+        if any(phase.when not in ("setup", "teardown") for phase in self.failures):
+            return "failed"
+        if self.failures or not self.finished:
+            return "error"
+        own = [phase for phase in self.last if phase.subtest is None]
+        skipped = next((phase for phase in own if phase.outcome == "skipped" and phase.when != "teardown"), None)
+        if skipped is not None:
+            return "skipped" if skipped.wasxfail is None else "xfailed"
+        if any(phase.wasxfail is not None for phase in own):
+            return "xpassed"
+        return "flaky" if self.attempts > 1 else "passed"
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds in all phases of all attempts."""
+        return sum(self.seconds(when) for when in ("setup", "call", "teardown"))
+
+    def seconds(self, when: str) -> float:
+        """Seconds in one phase (setup, call or teardown) of all attempts; subtests are inside the call."""
+        return sum(phase.duration for phase in self.phases if phase.when == when and phase.subtest is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that served a suite; see the attributes of the same names in ``services.contract``."""
+
+    service: str
+    engine: str = ""
+    version: str = ""
+    origin: str = ""
+    seconds: float = 0.0
+    owned: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A named stretch of time; start and stop are seconds since the epoch."""
+
+    name: str
+    detail: str = ""
+    start: float = 0.0
+    stop: float = 0.0
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that stopped tests from being run; see ``errors.RealdbError``."""
+
+    what: str
+    why: str = ""
+    remedy: str = ""
+    log: str = ""
+    exit_code: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CollectError:
+    """A module whose tests could not be collected."""
+
+    nodeid: str
+    path: str = ""
+    line: int | None = None
+    message: str = ""
+    longrepr: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One project's run.
+
+    Attributes:
+        project: its name, a path from the root of the repository.
+        python: version of Python; ``pytest`` and ``plugin`` (realdb-ci) likewise.
+        args: pytest's arguments.
+        workers: number of xdist workers, 0 without xdist.
+        start: when it began, seconds since the epoch.
+        duration: seconds; up to the last event where the run never ended.
+        collected: the tests that were to run, in order.
+        exitstatus: pytest's own, or None where pytest never came to say it.
+        returncode: the process's, where it was not one of pytest's; negative for a signal.
+        interrupted: somebody stopped the run.
+    """
+
+    project: str
+    python: str = ""
+    pytest: str = ""
+    plugin: str = ""
+    args: tuple[str, ...] = ()
+    workers: int = 0
+    start: float = 0.0
+    duration: float = 0.0
+    collected: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
+    collect_errors: tuple[CollectError, ...] = ()
+    servers: tuple[Server, ...] = ()
+    spans: tuple[Span, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    exitstatus: int | None = None
+    returncode: int | None = None
+    interrupted: bool = False
