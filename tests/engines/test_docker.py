@@ -1,10 +1,13 @@
 """The docker engine: real containers, reached the short way, and gone afterwards."""
 
+import ipaddress
 import socket
 import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 import psycopg2
@@ -12,11 +15,13 @@ import pymongo
 import pytest
 from conftest import Launcher, Steps
 
+import realdb_ci
 from realdb_ci.engines import daemon
 from realdb_ci.engines.contract import RUN_LABEL, Run
 from realdb_ci.errors import Refusal, ServerError
 
 pytestmark = pytest.mark.docker
+SOCKET = "/var/run/docker.sock"
 
 
 def _left(client: docker.DockerClient, run: Run) -> list[str]:
@@ -115,12 +120,11 @@ def test_stop_and_close_leave_nothing(
     launch: Launcher, run: Run, docker_engine: docker.DockerClient, mirror: str
 ) -> None:
     """No container, no network and no volume carries the run's label afterwards."""
-    volumes = {volume.id for volume in docker_engine.volumes.list()}
     running = launch("mongo:7.0", engine="docker", mirror=mirror)
-    assert _left(docker_engine, run)
+    (container,) = docker_engine.containers.list(filters={"label": f"{RUN_LABEL}={run.id}"})
+    assert container.attrs["Mounts"] == [], "a volume was made beside the tmpfs"
     running.stop()
     assert _left(docker_engine, run) == []
-    assert {volume.id for volume in docker_engine.volumes.list()} == volumes
 
 
 def test_killed_owner_leaves_no_container(docker_engine: docker.DockerClient, mirror: str) -> None:
@@ -136,16 +140,48 @@ def test_killed_owner_leaves_no_container(docker_engine: docker.DockerClient, mi
         "print(run.id, flush=True)\n"
         "time.sleep(600)\n"
     )
+    began = time.time()
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         label = f"{RUN_LABEL}={owner.stdout.readline().strip()}"
         (container,) = docker_engine.containers.list(filters={"label": label})
         owner.kill()
-    events = docker_engine.events(decode=True, since=int(time.time()) - 1, until=int(time.time()) + 30)
-    with pytest.raises(docker.errors.NotFound):
-        for _ in events:
-            docker_engine.containers.get(container.id)
-    events.close()
+    removed = docker_engine.events(
+        decode=True,
+        since=int(began),
+        until=int(time.time()) + 30,
+        filters={"container": container.id, "event": "destroy"},
+    )
+    assert next(iter(removed))["id"] == container.id
+    removed.close()
+
+
+def test_inside_a_container_its_network_is_joined_and_left(docker_engine: docker.DockerClient, mirror: str) -> None:
+    """With the socket shared, servers are siblings on the run's own network, reached by their own address."""
+    script = (
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "run = Run()\n"
+        f"wish = services.wishes(Config(engine='docker', mirror={mirror!r}))['mongodb']\n"
+        "running = engines.start(services.get('mongodb'), wish, run)\n"
+        "print(run.id, running.server.url)\n"
+        "running.stop()\n"
+        "run.close()\n"
+    )
+    # Our interpreter and packages as they are, in an image that has the system libraries they need.
+    folders = {sys.prefix, sys.base_prefix, str(Path(realdb_ci.__file__).parents[1])}
+    output: bytes = docker_engine.containers.run(
+        f"{mirror}/mongo:7.0",
+        entrypoint=[sys.executable, "-c", script],
+        volumes={path: {"bind": path, "mode": "ro"} for path in (*folders, SOCKET)},
+        remove=True,
+        stderr=True,
+    )
+    run_id, url = output.decode().split()
+    bridge = ipaddress.ip_network(docker_engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"])
+    assert ipaddress.ip_address(urlsplit(url).hostname or "") not in bridge
+    assert not docker_engine.networks.list(filters={"label": f"{RUN_LABEL}={run_id}"})
 
 
 def test_published_port_serves_where_the_direct_way_does_not(
@@ -166,7 +202,7 @@ def test_published_port_serves_where_the_direct_way_does_not(
 def test_daemon_that_does_not_answer_is_a_refusal(monkeypatch: pytest.MonkeyPatch, host: str, why: str) -> None:
     """The message says why, and what to set."""
     monkeypatch.setenv("DOCKER_HOST", host)
-    with pytest.raises(Refusal, match="does not answer") as caught, daemon.connection():
-        pass
+    with pytest.raises(Refusal, match="does not answer") as caught:
+        daemon.connection().__enter__()
     assert why in caught.value.why
     assert "DOCKER_HOST" in caught.value.remedy

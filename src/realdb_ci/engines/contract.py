@@ -51,7 +51,7 @@ class Run:
         self.notify = notify
         self.guard = Guard()
         self.cancelled = threading.Event()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._cleanups = contextlib.ExitStack()
 
     def folder(self, purpose: str, parent: Path | None = None) -> Path:

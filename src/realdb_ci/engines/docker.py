@@ -89,6 +89,8 @@ def _shared_network(client: DockerClient, run: Run, own_id: str) -> str:
     name = f"realdb-ci-{run.id}"
     if not client.networks.list(names=[name]):
         network = client.networks.create(name, labels={RUN_LABEL: run.id})
+        # Attached containers keep a network alive: we are one of them.
+        run.at_end(lambda: daemon.sweep(f"{RUN_LABEL}={run.id}"))
         network.connect(own_id)
     return name
 
