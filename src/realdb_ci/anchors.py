@@ -112,6 +112,8 @@ def _causes(raised: BaseException) -> Iterator[BaseException]:
 
 def _first_line(raised: BaseException) -> str:
     """``AssertionError: assert 1 == 2``: what was raised, on one line that any channel can carry."""
+    if isinstance(raised, pytest.FixtureLookupError):
+        return raised.msg or f"fixture {raised.argname!r} not found"
     text = "".join(traceback.format_exception_only(raised)[-1:])
     name = type(raised).__name__
     line = next((line.strip() for line in text.splitlines() if line.strip()), name)

@@ -41,9 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const=True,
         help="never fall through to another engine or another major version",
     )
-    group.addoption(
-        "--realdb-events", metavar="FILE", help="append what happens to this file, as JSON lines"
-    )
+    group.addoption("--realdb-events", metavar="FILE", help="append what happens to this file, as JSON lines")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,6 +6,8 @@ pytest dies, the file still says how far it came. Several projects append to one
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import os
 import platform
@@ -226,5 +228,13 @@ def _subtest(report: Any) -> str | None:
     context = getattr(report, "context", None)
     if context is None or not hasattr(context, "kwargs"):
         return None
-    words = [context.msg or "", ", ".join(f"{name}={value}" for name, value in context.kwargs.items())]
+    values = {name: _once(str(value)) if _worker(report) else value for name, value in context.kwargs.items()}
+    words = [context.msg or "", ", ".join(f"{name}={value}" for name, value in values.items())]
     return " ".join(filter(None, words)) or "subtest"
+
+
+def _once(text: str) -> str:
+    """A value whose repr was taken again on its way through xdist, as it was before."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        return str(ast.literal_eval(text))
+    return text

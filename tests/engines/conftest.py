@@ -34,12 +34,6 @@ def run(steps: Steps) -> Iterator[Run]:
     made.close()
 
 
-@pytest.fixture
-def mirror() -> str:
-    """Where the stand-in images are served."""
-    return "localhost:5000"
-
-
 class Launcher:
     """Start services and stop them again at the end of the test."""
 

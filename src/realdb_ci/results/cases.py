@@ -1,27 +1,13 @@
-"""Results: the record of a run, read back as frozen values. Imports nothing of ours, so anything may use it.
-
-A run is a list of suites (one a project), a suite a list of cases (one a test), a case the phases of its attempts.
-Everything else (outcomes, counts, the verdict) is derived from the phases on demand and never stored.
-"""
+"""Cases: one test with the phases of all its attempts, and what follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 # Worst first; also the order in which reports count them.
 OUTCOMES = ("failed", "error", "flaky", "passed", "xpassed", "xfailed", "skipped")
 BAD = frozenset({"failed", "error"})
-# pytest's exit status as ours: 2 is an interruption, 3 an internal error, 4 a usage error, 5 no tests.
-FROM_PYTEST = {0: 0, 3: 3, 4: 2}
-INTERRUPTED = 130
-# The gravest comes first: what a script has to know is why nothing can be said about the tests.
-GRAVITY = (INTERRUPTED, 3, 2, 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +96,9 @@ class Case:
     @cached_property
     def retried(self) -> tuple[Phase, ...]:
         """What failed in earlier attempts."""
-        return tuple(one for one in self.phases if one.outcome in ("rerun", "failed") and one.attempt < self.attempts)
+        return tuple(
+            one for one in self.phases if one.outcome in ("rerun", "failed") and one.attempt < self.attempts
+        )
 
     @cached_property
     def outcome(self) -> str:
@@ -135,85 +123,3 @@ class Case:
     def seconds(self, when: str) -> float:
         """Seconds in one phase (setup, call or teardown) of all attempts; subtests are inside the call."""
         return sum(phase.duration for phase in self.phases if phase.when == when and phase.subtest is None)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server that served a suite; see the attributes of the same names in ``services.contract``."""
-
-    service: str
-    engine: str = ""
-    version: str = ""
-    origin: str = ""
-    seconds: float = 0.0
-    owned: bool = True
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A named stretch of time; start and stop are seconds since the epoch."""
-
-    name: str
-    detail: str = ""
-    start: float = 0.0
-    stop: float = 0.0
-    worker: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that stopped tests from being run; see ``errors.RealdbError``."""
-
-    what: str
-    why: str = ""
-    remedy: str = ""
-    log: str = ""
-    exit_code: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class CollectError:
-    """A module whose tests could not be collected."""
-
-    nodeid: str
-    path: str = ""
-    line: int | None = None
-    message: str = ""
-    longrepr: str = ""
-
-
-@dataclass(frozen=True)
-class Suite:
-    """One project's run.
-
-    Attributes:
-        project: its name, a path from the root of the repository.
-        python: version of Python; ``pytest`` and ``plugin`` (realdb-ci) likewise.
-        args: pytest's arguments.
-        workers: number of xdist workers, 0 without xdist.
-        start: when it began, seconds since the epoch.
-        duration: seconds; up to the last event where the run never ended.
-        collected: the tests that were to run, in order.
-        exitstatus: pytest's own, or None where pytest never came to say it.
-        returncode: the process's, where it was not one of pytest's; negative for a signal.
-        interrupted: somebody stopped the run.
-    """
-
-    project: str
-    python: str = ""
-    pytest: str = ""
-    plugin: str = ""
-    args: tuple[str, ...] = ()
-    workers: int = 0
-    start: float = 0.0
-    duration: float = 0.0
-    collected: tuple[str, ...] = ()
-    cases: tuple[Case, ...] = ()
-    collect_errors: tuple[CollectError, ...] = ()
-    servers: tuple[Server, ...] = ()
-    spans: tuple[Span, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    exitstatus: int | None = None
-    returncode: int | None = None
-    interrupted: bool = False

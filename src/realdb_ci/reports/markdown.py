@@ -1,0 +1,93 @@
+"""Markdown that stays whole: inert text, and blocks that are put in as a whole or left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from realdb_ci.reports.text import middle_cut, one_line
+
+# What Markdown, HTML, GitHub's mentions, its formulas and its automatic links would act on; an underscore only
+# where it could begin or end emphasis, so that names of tests stay readable in the source.
+_LIVE = re.compile(r"[&<>|`*~\[\]\\$@#!]|_(?![^\W_])|(?<![^\W_])_|:(?=//)|(?<=www)\.", re.IGNORECASE)
+
+
+def escape(text: str) -> str:
+    """Text of the tested project on one line, inert wherever inline Markdown may stand."""
+    return _LIVE.sub(lambda found: f"&#{ord(found[0])};", one_line(text, 1_000))
+
+
+def code(text: str) -> str:
+    """The same, set as code; nothing for empty text."""
+    return f"<code>{escape(text)}</code>" if text.strip() else ""
+
+
+def fence(text: str, limit: int = 10_000) -> str:
+    """A fenced block that no line of the text can close; its middle is cut beyond ``limit`` characters."""
+    body = middle_cut(text, limit)
+    longest = max((len(run) for run in re.findall("`+", body)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}text\n{body}\n{ticks}"
+
+
+def details(summary: str, body: str) -> str:
+    """A block that opens on a click; ``summary`` is inline Markdown or HTML, ``body`` whole blocks."""
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def size(text: str) -> int:
+    """Bytes, as GitHub counts them."""
+    return len(text.encode())
+
+
+def fit(blocks: Iterable[str], budget: int) -> str:
+    """The blocks one after the other, as far as they fit; one that does not is left out as a whole."""
+    kept: list[str] = []
+    for block in blocks:
+        cost = size(block) + 2
+        if block and cost <= budget:
+            kept.append(block)
+            budget -= cost
+    return "\n\n".join(kept)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], budget: int, where_else: str = "") -> str:
+    """A table of as many whole rows as fit, and a line that says how many more there are; empty where none fits.
+
+    Args:
+        head: the columns; one that starts with ``>`` is set to the right.
+        rows: cells of inert Markdown.
+        budget: bytes.
+        where_else: where the rest can be found.
+    """
+    lines = [
+        _row([column.removeprefix(">") for column in head]),
+        _row(["---:" if column.startswith(">") else ":---" for column in head]),
+    ]
+    whole = [_row(row) for row in rows]
+    return _cut(lines, whole, budget, "\n", where_else)
+
+
+def series(blocks: Sequence[str], budget: int, where_else: str = "") -> str:
+    """As many whole blocks as fit, and a line that says how many more there are."""
+    return _cut([], blocks, budget, "\n\n", where_else)
+
+
+def _cut(head: Sequence[str], items: Sequence[str], budget: int, joint: str, where_else: str) -> str:
+    rest = f"\n\n...and {len(items)} more{where_else}."
+    room = budget - size(rest) - sum(size(line) + 1 for line in head)
+    kept = 0
+    for item in items:
+        room -= size(item) + len(joint)
+        if room < 0:
+            break
+        kept += 1
+    if not kept:
+        return ""
+    missing = len(items) - kept
+    end = f"\n\n...and {missing} more{where_else}." if missing else ""
+    return "\n".join([*head, joint.join(items[:kept])]) + end
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,24 @@
+"""Results: the record of a run, read back as frozen values. Imports nothing of ours, so anything may use it.
+
+A run is a list of suites (one a project), a suite a list of cases (one a test), a case the phases of its attempts.
+Everything else (outcomes, counts, the verdict) is derived from the phases on demand and never stored.
+"""
+
+from realdb_ci.results.cases import BAD, OUTCOMES, Anchor, Case, Phase
+from realdb_ci.results.reading import read
+from realdb_ci.results.suites import CollectError, Problem, Results, Server, Span, Suite
+
+__all__ = [
+    "BAD",
+    "OUTCOMES",
+    "Anchor",
+    "Case",
+    "CollectError",
+    "Phase",
+    "Problem",
+    "Results",
+    "Server",
+    "Span",
+    "Suite",
+    "read",
+]
