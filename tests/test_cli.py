@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from junitparser import JUnitXml
 
 from realdb_ci import results
 
@@ -63,7 +63,7 @@ def test_green_run_writes_every_report_and_exits_0(realdb: Realdb, project: Path
     assert {file.name for file in out.iterdir()} == {"events.jsonl", "junit.xml", "summary.md"}
     found = results.read(out / "events.jsonl")
     assert [case.outcome for case in found.cases] == ["passed", "passed"]
-    assert len(ET.parse(out / "junit.xml").findall(".//testcase")) == 2
+    assert JUnitXml.fromfile(str(out / "junit.xml")).tests == 2
     assert "PostgreSQL" in (out / "summary.md").read_text()
     assert "postgres: embedded, PostgreSQL" in done.stdout
     assert _left() == []
@@ -143,7 +143,7 @@ BAD_SETTINGS = {
     "unknown key": ('[tool.realdb-ci]\nengin = "docker"\n', ["'engin'", "Did you mean 'engine'?"]),
     "wrong value": ('[tool.realdb-ci]\nstrict = "yes"\n', ["'strict'", "true or false"]),
     "broken file": ("[tool.realdb-ci\n", ["not valid TOML"]),
-    "schema": ('[tool.realdb-ci]\nschema = "nowhere:metadata"\nengine = "embedded"\n', ["No module named 'nowhere'"]),
+    "schema": ('[tool.realdb-ci]\nengine="embedded"\nschema = "nowhere:metadata"\n', ["No module named 'nowhere'"]),
 }
 
 
@@ -161,21 +161,19 @@ def test_bad_settings_exit_2_and_what_ran_is_reported(
     assert _left() == []
 
 
-def test_wrong_password_exits_3_and_other_tests_are_reported(
-    realdb: Realdb, project: Path, tmp_path: Path
-) -> None:
+def test_wrong_password_exits_3_and_other_tests_are_reported(realdb: Realdb, project: Path, tmp_path: Path) -> None:
     """A server that turns us away fails the tests that need it; the others are in the report."""
     (project / "test_outer.py").write_text(
         "import subprocess, sys, os\n"
         "def test_inner(postgres_server):\n"
         "    password = postgres_server.url.partition('realdb:')[2].partition('@')[0]\n"
-        "    url = postgres_server.url.replace(password, 'wrong')\n"
+        "    url = postgres_server.url.replace(password, 'mistaken-word')\n"
         "    environ = {**os.environ, 'REALDB_CI_POSTGRES_URL': url}\n"
         "    environ.pop('REALDB_CI_BROKER')\n"
         "    done = subprocess.run([sys.executable, '-m', 'realdb_ci', 'run', '.', '--out', '../inner', '--',\n"
         "        'test_shelf.py'], env=environ, capture_output=True, text=True)\n"
         "    assert done.returncode == 3, done.stdout + done.stderr\n"
-        "    assert 'refuses us' in done.stdout and 'wrong' not in done.stdout\n"
+        "    assert 'refuses us' in done.stdout and 'mistaken-word' not in done.stdout\n"
     )
     done = realdb("run", project, "--engine", "embedded", "--", "test_outer.py")
     assert done.returncode == 0, done.stdout
@@ -183,9 +181,7 @@ def test_wrong_password_exits_3_and_other_tests_are_reported(
     assert sorted(case.outcome for case in inner.cases) == ["error", "passed"]
 
 
-@pytest.mark.parametrize(
-    ("name", "why"), [("nowhere", "does not exist"), ("shelf/test_shelf.py", "it is a file")]
-)
+@pytest.mark.parametrize(("name", "why"), [("nowhere", "does not exist"), ("shelf/test_shelf.py", "it is a file")])
 def test_project_that_is_no_folder_exits_2(realdb: Realdb, project: Path, name: str, why: str) -> None:
     """The folder is named with what is wrong about it."""
     done = realdb("run", name)

@@ -54,7 +54,6 @@ def test_sample_on_embedded_servers(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.usefixtures("docker_engine")
 @sample
 def test_sample_on_docker_servers(name: str, tmp_path: Path, mirror: str) -> None:
     """Each sample passes on servers in containers."""

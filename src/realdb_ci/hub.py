@@ -88,7 +88,8 @@ class Hub:
     def get(self, wish: Wish) -> Server:
         """A server, once it is ready; the first time it is said and recorded."""
         server = self._source.get(wish)
-        if self._first(f"server {wish.service}"):
+        # A worker's controller has said it already.
+        if not self._worker and self._first(f"server {wish.service}"):
             self.record("server", _facts(server))
             if self._is_controller:
                 self._say(server.headline)

@@ -105,7 +105,8 @@ def build(engine: Engine, tables: MetaData, server: Server) -> None:
     try:
         tables.create_all(engine)
     except DBAPIError as problem:
-        raise _lacking(server, engine.url.render_as_string(hide_password=False), str(problem.orig)) from problem
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        raise _lacking(server, url, str(problem.orig)) from problem
 
 
 def _lacking(server: Server, url: str, why: str) -> ServerError:

@@ -39,12 +39,13 @@ def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterat
 @pytest.fixture(scope="session")
 def postgres_engine(pytestconfig: pytest.Config, postgres_server: Server, postgres_url: str) -> Iterator[Engine]:
     """SQLAlchemy engine of that database, with the project's tables created once."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, make_url
 
     from realdb_ci.services.postgres import database
 
     ours = access(pytestconfig)
-    engine = create_engine(postgres_url)
+    # The driver that our extra installs: which one a bare URL means differs between SQLAlchemy 2.0 and 2.1.
+    engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg2"))
     try:
         with ours.step("schema", "postgres"):
             tables = database.metadata(ours.config.schema)

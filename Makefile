@@ -1,0 +1,49 @@
+# The two commands to start with are `make demo` and `make test`. Both make the environment they need first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint format benchmark requirements clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## Make the environment in .venv from the pinned requirements
+
+$(STAMP): requirements/dev.txt pyproject.toml src/realdb_ci/__init__.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: env ## Run the sample projects on real databases and show the report
+	$(BIN)/realdb-ci run fixtures/bookshelf fixtures/chats
+
+test: env ## Run the tests; those that need a Docker engine only where one answers
+	$(BIN)/pytest
+
+lint: env ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck .ci/run tests/images/build tests/images/engine tests/images/*/*.sh
+	$(BIN)/hadolint tests/images/*/Dockerfile
+
+format: env ## Put the sources into their usual shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: env ## Measure against peers, as ratios within one run (minutes)
+	$(BIN)/python benchmarks/isolation.py
+	$(BIN)/python benchmarks/import_cost.py
+
+requirements: env ## Resolve the pinned requirements again
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header --output-file requirements/dev.txt
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .realdb-ci .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,260 @@
+"""Results: what is derived from the record, and that every file is read as far as it goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Suite, read
+
+NODEID = "tests/test_desk.py::test_lend"
+
+
+def phase(when: str, outcome: str = "passed", **more: Any) -> Phase:
+    """A phase of the one test."""
+    return Phase(NODEID, when, outcome, **more)
+
+
+def case(*phases: Phase, **more: Any) -> Case:
+    """The one test."""
+    return Case(NODEID, "tests/test_desk.py", 3, phases, **more)
+
+
+def write(path: Path, *events: dict[str, Any], tail: str = "") -> Path:
+    """An events file with these events, then a torn line."""
+    lines = [json.dumps(event) + "\n" for event in events]
+    path.write_text("".join(lines) + tail, encoding="utf-8")
+    return path
+
+
+PASSED = (phase("setup"), phase("call"), phase("teardown"))
+RUN = {"event": "run", "at": 10.0, "project": "desk", "python": "3.11.7", "workers": 2}
+START = {"event": "start", "at": 11.0, "nodeid": NODEID, "attempt": 1}
+END = {"event": "end", "at": 15.0, "exitstatus": 0, "duration": 5.5}
+
+
+def told(when: str, outcome: str = "passed", **more: Any) -> dict[str, Any]:
+    """A phase event of the one test."""
+    return {"event": "phase", "at": 12.0, "nodeid": NODEID, "when": when, "outcome": outcome, **more}
+
+
+@pytest.mark.parametrize(
+    ("phases", "outcome"),
+    [
+        (PASSED, "passed"),
+        ((phase("setup"), phase("call", "failed"), phase("teardown")), "failed"),
+        ((phase("setup", "failed"), phase("teardown")), "error"),
+        ((phase("setup"), phase("call"), phase("teardown", "failed")), "error"),
+        ((phase("setup"), phase("call", "failed"), phase("teardown", "failed")), "failed"),
+        ((phase("setup", "skipped"), phase("teardown")), "skipped"),
+        ((phase("setup"), phase("call", "skipped", wasxfail=""), phase("teardown")), "xfailed"),
+        ((phase("setup"), phase("call", wasxfail="known"), phase("teardown")), "xpassed"),
+        ((phase("setup"), phase("call", "failed", strict_xpass=True), phase("teardown")), "failed"),
+        ((phase("call", "rerun"), phase("call", attempt=2), phase("teardown", attempt=2)), "flaky"),
+        ((phase("call", "rerun"), phase("call", "failed", attempt=2)), "failed"),
+        ((phase("setup", "rerun"), phase("setup", "failed", attempt=2)), "error"),
+        ((phase("call", "failed", subtest="a"), phase("call", "failed")), "failed"),
+        ((phase("call", "skipped", subtest="a"), phase("call")), "passed"),
+        ((phase("???", "failed"),), "failed"),
+        ((phase("collect", "skipped"),), "skipped"),
+    ],
+)
+def test_outcome_follows_from_the_phases(phases: tuple[Phase, ...], outcome: str) -> None:
+    """One word for a test, whatever the number of its phases, subtests and attempts."""
+    assert case(*phases).outcome == outcome
+
+
+def test_test_that_never_ended_is_an_error() -> None:
+    """A test that was running when pytest died has not passed."""
+    assert case(phase("setup"), finished=False).outcome == "error"
+
+
+def test_both_failures_of_a_test_can_be_listed() -> None:
+    """A failed call and a failed teardown are one failed test with two failures."""
+    both = case(phase("call", "failed", message="a"), phase("teardown", "failed", message="b"))
+    assert [one.message for one in both.failures] == ["a", "b"]
+    assert Suite("desk", cases=(both,), exitstatus=1).counts["failed"] == 1
+
+
+def test_subtests_stand_for_the_test_that_only_counts_them() -> None:
+    """The failure that says how many subtests failed is left out, one with a line of its own is not."""
+    sub = phase("call", "failed", subtest="a", anchor=Anchor("x.py", 1))
+    counting = phase("call", "failed", message="contains 1 failed subtest")
+    own = phase("call", "failed", anchor=Anchor("x.py", 9))
+    assert case(sub, counting).failures == (sub,)
+    assert case(sub, own).failures == (sub, own)
+
+
+def test_time_is_split_by_phase_over_all_attempts() -> None:
+    """What a test cost is what all its attempts cost; a subtest's time is within its test's."""
+    timed = case(
+        phase("setup", duration=1.0),
+        phase("call", "rerun", duration=2.0),
+        phase("call", duration=8.0, subtest="a", attempt=2),
+        phase("call", duration=9.0, attempt=2),
+        phase("teardown", duration=0.5, attempt=2),
+    )
+    assert [timed.seconds(when) for when in ("setup", "call", "teardown")] == [1.0, 11.0, 0.5]
+    assert timed.duration == 12.5
+
+
+@pytest.mark.parametrize(
+    ("suite", "code"),
+    [
+        (Suite("a", cases=(case(*PASSED),), exitstatus=0), 0),
+        (Suite("a", cases=(case(phase("call", "failed")),), exitstatus=1), 1),
+        (Suite("a", cases=(case(phase("call", "failed")),), exitstatus=0), 1),
+        (Suite("a", cases=(case(*PASSED),), exitstatus=1), 1),
+        (Suite("a", collect_errors=(CollectError("t.py"),), exitstatus=2), 1),
+        (Suite("a", exitstatus=5), 1),
+        (Suite("a", exitstatus=None), 1),
+        (Suite("a", exitstatus=4), 2),
+        (Suite("a", exitstatus=3), 3),
+        (Suite("a", exitstatus=1, problems=(Problem("no server"),)), 3),
+        (Suite("a", exitstatus=1, problems=(Problem("a setting", exit_code=2),)), 2),
+        (Suite("a", exitstatus=2, interrupted=True, problems=(Problem("no server"),)), 130),
+    ],
+)
+def test_exit_code_is_the_gravest(suite: Suite, code: int) -> None:
+    """0 green, 1 red, none collected or never ended, 2 a setting, 3 a server, 130 interrupted."""
+    assert suite.exit_code == code
+    assert Results((Suite("b", cases=(case(*PASSED),), exitstatus=0), suite)).exit_code == code
+
+
+def test_record_without_suites_is_not_green(tmp_path: Path) -> None:
+    """Nothing recorded is nothing passed."""
+    found = read(tmp_path / "missing.jsonl")
+    assert (found.suites, found.exit_code, found.verdict) == ((), 1, "failed")
+
+
+def test_suite_is_read_back(tmp_path: Path) -> None:
+    """Every event finds its place; unknown events and fields of a later version are passed over."""
+    where = {"nodeid": NODEID, "path": "desk/tests/test_desk.py", "line": 3}
+    path = write(
+        tmp_path / "events.jsonl",
+        RUN,
+        {"event": "collected", "count": 2, "cases": [where, {"nodeid": "b", "path": "b.py", "line": None}]},
+        {"event": "server", "service": "postgres", "version": "17.2", "seconds": 1.5, "settings": {"fsync": "off"}},
+        {"event": "span", "name": "schema", "start": 1.0, "stop": 2.0, "colour": "green"},
+        {"event": "weather", "sun": True},
+        START,
+        told("setup", duration=0.5, path="desk/tests/test_desk.py", line=3, novelty=[1]),
+        told("call", "failed", anchor={"path": "desk/x.py", "line": 7}, sections=[["stdout", "hi"]], message="m"),
+        told("teardown", worker="gw1"),
+        {"event": "collect_error", "nodeid": "c.py", "path": "c.py", "line": 2, "message": "SyntaxError"},
+        {"event": "problem", "what": "No server", "why": "w", "remedy": "r", "log": "l", "exit_code": 3},
+        {**END, "exitstatus": 1},
+    )
+    [suite] = read(path).suites
+    assert (suite.project, suite.python, suite.workers, suite.duration, suite.finished) == (
+        "desk",
+        "3.11.7",
+        2,
+        5.5,
+        True,
+    )
+    [found] = suite.cases
+    assert (found.nodeid, found.path, found.line, found.outcome) == (NODEID, "desk/tests/test_desk.py", 3, "failed")
+    [failure] = found.failures
+    assert (failure.anchor, failure.sections) == (Anchor("desk/x.py", 7), (("stdout", "hi"),))
+    assert [one.worker for one in found.phases] == [None, None, "gw1"]
+    assert suite.not_run == ("b",)
+    [server] = suite.servers
+    assert (server.service, server.version, server.seconds, server.settings) == (
+        "postgres",
+        "17.2",
+        1.5,
+        {"fsync": "off"},
+    )
+    assert suite.spans[0].name == "schema"
+    assert suite.collect_errors[0] == CollectError("c.py", "c.py", 2, "SyntaxError")
+    assert suite.problems[0] == Problem("No server", "w", "r", "l", 3)
+
+
+def test_process_that_died_is_told_by_its_parent(tmp_path: Path) -> None:
+    """The test that ran is named, with its place, and the parent's word on how it ended."""
+    where = {"nodeid": NODEID, "path": "t.py", "line": 3}
+    path = write(
+        tmp_path / "events.jsonl",
+        RUN,
+        {"event": "collected", "cases": [where]},
+        START,
+        told("setup"),
+        {"event": "died", "at": 13.5, "returncode": -9, "project": "desk"},
+        {**RUN, "project": "shop"},
+        END,
+    )
+    desk, shop = read(path).suites
+    assert (desk.project, desk.returncode, desk.finished, desk.duration) == ("desk", -9, False, 3.5)
+    assert [(one.nodeid, one.path, one.line, one.outcome) for one in desk.running] == [(NODEID, "t.py", 3, "error")]
+    assert (shop.project, shop.finished) == ("shop", True)
+
+
+def test_attempt_that_never_ended_is_running(tmp_path: Path) -> None:
+    """A first attempt that was told to its end does not hide that the second one hangs."""
+    second = {**START, "attempt": 2}
+    path = write(tmp_path / "events.jsonl", RUN, START, told("call", "rerun"), told("teardown"), second)
+    assert [one.nodeid for one in read(path).suites[0].running] == [NODEID]
+
+
+def test_process_that_died_before_it_began_is_a_suite(tmp_path: Path) -> None:
+    """A project whose pytest never came to its first event is still reported, under its name."""
+    died = {"event": "died", "returncode": 70, "project": "shop"}
+    desk, shop = read(write(tmp_path / "events.jsonl", RUN, END, died)).suites
+    assert desk.exit_code == 0
+    assert (shop.project, shop.returncode, shop.exit_code) == ("shop", 70, 1)
+
+
+def test_interruption_is_kept(tmp_path: Path) -> None:
+    """Somebody who pressed Ctrl-C reads that, not a red suite."""
+    found = read(write(tmp_path / "events.jsonl", RUN, START, {"event": "interrupted", "signal": 2}))
+    assert (found.exit_code, found.verdict) == (130, "interrupted")
+
+
+def test_torn_line_costs_itself_only(tmp_path: Path) -> None:
+    """A line that was torn, and an event glued to it, do not hide what stands around them."""
+    text = json.dumps(told("call", "failed", message='a "quoted" {"event"'))
+    glued = text[: len(text) // 2] + json.dumps({**RUN, "project": "shop"}) + "\n" + json.dumps(END) + "\n"
+    desk, shop = read(write(tmp_path / "events.jsonl", RUN, START, told("setup"), tail=glued + text[:30])).suites
+    assert [one.nodeid for one in desk.running] == [NODEID]
+    assert (shop.project, shop.finished, shop.cases) == ("shop", True, ())
+
+
+@given(st.data())
+def test_any_prefix_of_a_record_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Cut a file at any byte: the tests that were told to their end before the cut are all there."""
+    path = tmp_path_factory.mktemp("cut") / "events.jsonl"
+    names = [f"t.py::test_{number}é" for number in range(4)]
+    tests = [
+        ({**START, "nodeid": name}, {**told("call"), "nodeid": name}, {**told("teardown"), "nodeid": name})
+        for name in names
+    ]
+    whole = write(path, RUN, *[event for events in tests for event in events], END).read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+    finished = [case.nodeid for case in read(path).cases if case.finished]
+    # An event is whole with its closing brace, with or without its line end.
+    lines = [line for line in whole[:cut].split(b"\n") if line.endswith(b"}")]
+    assert finished == names[: sum(b'"teardown"' in line for line in lines)]
+
+
+KEYS = ["nodeid", "when", "outcome", "cases", "path", "line", "exitstatus", "returncode", "workers", "args", "at"]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=8,
+)
+
+
+@given(ANYTHING)
+def test_any_values_can_be_read(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    """An event with wrong values is passed over; it never breaks the reading of the others."""
+    kinds = ["run", "collected", "start", "phase", "collect_error", "server", "span", "problem", "end", "died"]
+    odd = [{"event": kind, **dict.fromkeys(KEYS, value)} for kind in kinds]
+    path = write(tmp_path_factory.mktemp("odd") / "events.jsonl", *odd, RUN, told("call"), END)
+    assert read(path).suites[-1].cases[-1].outcome == "passed"
