@@ -7,14 +7,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import docker
 import psutil
 import pytest
 from junitparser import JUnitXml
 
 from realdb_ci import results
+from realdb_ci.engines.contract import RUN_LABEL
 
 Realdb = Callable[..., subprocess.CompletedProcess[str]]
 SECONDS = 120
+HANGING = """
+import threading
+
+def test_first(db_session): pass
+
+def test_hangs(db_session):
+    open("hanging", "w").close()
+    threading.Event().wait()
+"""
 PASSING = "def test_it(db_session): pass\ndef test_plain(): pass\n"
 
 
@@ -209,13 +220,7 @@ def test_output_folder_that_cannot_be_made_exits_2(realdb: Realdb, project: Path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_reports_and_leaves_nothing(project: Path, tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end with 130, a report of what ran so far, and no server left."""
-    (project / "test_shelf.py").write_text(
-        "import threading\n"
-        "def test_first(db_session): pass\n"
-        "def test_hangs(db_session):\n"
-        "    open('hanging', 'w').close()\n"
-        "    threading.Event().wait()\n"
-    )
+    (project / "test_shelf.py").write_text(HANGING)
     command = [sys.executable, "-m", "realdb_ci", "run", str(project), "--engine", "embedded"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         _wait_for(project / "hanging", process)
@@ -262,3 +267,48 @@ def test_help_is_there(realdb: Realdb, words: list[str]) -> None:
     done = realdb(*words)
     assert done.returncode == 0
     assert "realdb" in done.stdout.lower() or "Usage" in done.stdout
+
+
+BAD_IMAGES = {
+    "cannot be pulled": ("postgres:404", ["postgres:404 cannot be pulled", "docker login"]),
+    "exits": ("postgres={mirror}/exits:1", ["exit code 7", "could not read the settings", "shutting down"]),
+}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("service", "said"), BAD_IMAGES.values(), ids=BAD_IMAGES)
+def test_bad_image_exits_3_with_its_own_words_and_leaves_nothing(
+    realdb: Realdb, project: Path, docker_engine: docker.DockerClient, mirror: str, service: str, said: list[str]
+) -> None:
+    """The registry's or the container's last words are in the report, and the other test is too."""
+    done = realdb("run", project, "--engine", "docker", "--services", service.format(mirror=mirror))
+    assert done.returncode == 3, done.stdout
+    for words in said:
+        assert words in done.stdout
+    assert "1 error, 1 passed" in done.stdout
+    assert _containers(docker_engine) == []
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_run_leaves_no_container(
+    project: Path, tmp_path: Path, docker_engine: docker.DockerClient, number: signal.Signals
+) -> None:
+    """However a run ends, its container and its suite go: by themselves, or by the guard after SIGKILL."""
+    (project / "test_shelf.py").write_text(HANGING)
+    command = [sys.executable, "-m", "realdb_ci", "run", str(project), "--engine", "docker"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        _wait_for(project / "hanging", process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert _containers(docker_engine)
+        process.send_signal(number)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+    assert _containers(docker_engine) == []
+
+
+def _containers(engine: docker.DockerClient) -> list[str]:
+    """Names of containers of any run; the tests of this file run one at a time."""
+    return [str(one.name) for one in engine.containers.list(all=True, filters={"label": RUN_LABEL})]

@@ -214,13 +214,10 @@ def test_worker_that_dies_is_recorded_as_a_failure(suite: Suite) -> None:
     assert of(events, "end")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
-def test_text_without_an_encoding_is_recorded(suite: Suite, workers: tuple[str, ...]) -> None:
+def test_text_without_an_encoding_is_recorded(suite: Suite) -> None:
     """Lone surrogates and control characters neither fail the suite nor spoil the file."""
-    events = suite(
-        *workers,
-        test_desk='def test_odd():\n    print("out \\x00")\n    raise ValueError("\\udc80 \\x1b[31m \\x00")\n',
-    )
+    source = 'def test_odd():\n    print("out \\x00")\n    raise ValueError("\\udc80 \\x1b[31m \\x00")\n'
+    events = suite(test_desk=source)
     [phase] = of(events, "phase", when="call")
     assert phase["message"].startswith("ValueError: ")
     assert "\\udc80" in phase["message"]

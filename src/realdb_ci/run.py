@@ -114,7 +114,7 @@ def _run_suites(
                 for name in services.named(order.flags.get("services", ())):
                     servers.begin(wishes[name])
                 child = _suite(project, order, events, broker, console)
-                ended(_code(suite.run(child, progress.write), project, events))
+                ended(_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
     finally:
         progress.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -72,6 +73,10 @@ class Servers:
         """The last log lines of that server."""
         future = self._pending.get(wish)
         return future.result().log() if future and future.done() and not future.exception() else ""
+
+    def end_if_killed(self, pid: int) -> None:
+        """Have that process of ours interrupted, then killed, should this one be killed."""
+        self._run.guard.process(pid, signal.SIGINT)
 
     def close(self) -> None:
         """Stop every server and remove what the run left; safe to call twice."""

@@ -48,8 +48,13 @@ class Suite:
         return [sys.executable, "-m", "pytest", *plugin, *colour, *self.flags, *self.arguments]
 
 
-def run(suite: Suite, write: Callable[[str], None]) -> int:
-    """Run it to its end and hand its output on as it comes.
+def run(suite: Suite, write: Callable[[str], None], started: Callable[[int], None]) -> int:
+    """Run it to its end.
+
+    Args:
+        suite: what to run.
+        write: given its output as it comes.
+        started: given its process id, to end it should we be killed.
 
     Returns:
         The child's return code; negative for the signal that ended it.
@@ -68,6 +73,7 @@ def run(suite: Suite, write: Callable[[str], None]) -> int:
         start_new_session=True,
     )
     try:
+        started(child.pid)
         _pump(child, write, deadline=None)
         child.wait(LAST_SECONDS)
     except KeyboardInterrupt:
