@@ -1,17 +1,22 @@
 """The embedded engine: real servers as processes of this machine."""
 
 import os
+import pwd
+import shlex
 import shutil
 import stat
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import docker
 import psycopg2
 import pymongo
 import pytest
 from conftest import Launcher, Steps
 
+import realdb_ci
 from realdb_ci.engines import embedded
 from realdb_ci.engines.account import CANDIDATES, Account, reachable_copy
 from realdb_ci.engines.contract import Run
@@ -195,3 +200,42 @@ def test_two_servers_at_once_do_not_meet(launch: Launcher) -> None:
     first, second = (launch("postgres", engine="embedded").server.url for _ in range(2))
     assert first != second
     assert _one(first, "SELECT 1") == _one(second, "SELECT 1") == 1
+
+
+@pytest.mark.docker
+def test_two_users_in_a_container_at_once_on_a_path_with_spaces(
+    docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """Root and an ordinary user start both servers side by side; neither leaves anything behind."""
+    script = (
+        "import os\n"
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "run = Run()\n"
+        "for text, name in (('postgres:18', 'postgres'), ('mongodb', 'mongodb')):\n"
+        "    wish = services.wishes(Config(engine='embedded', services=(text,)))[name]\n"
+        "    running = engines.start(services.get(name), wish, run)\n"
+        "    print(os.getuid(), running.server.service)\n"
+        "    running.stop()\n"
+        "run.close()\n"
+    )
+    # Our interpreter and packages as they are, in an image that has the system libraries they need.
+    folders = (sys.prefix, sys.base_prefix, str(Path(realdb_ci.__file__).parents[1]))
+    python = shlex.join([sys.executable, "-c", script])
+    home = Path(sys.base_prefix).parts[1]
+    shell = (
+        # Inside the container only: the ordinary user has to reach the interpreter that was mounted.
+        f"chmod 755 /{home}; mkdir -m 1777 '/a b'; export TMPDIR='/a b'"
+        f"; gosu nobody {python} & {python}; wait; ls -A '/a b' /dev/shm"
+    )
+    output: bytes = docker_engine.containers.run(
+        f"{mirror}/mongo:7.0",
+        entrypoint=["bash", "-c", shell],
+        volumes={path: {"bind": path, "mode": "ro"} for path in folders},
+        remove=True,
+        stderr=True,
+    )
+    nobody = pwd.getpwnam("nobody").pw_uid
+    served = {f"{uid} {name}" for uid in (0, nobody) for name in ("postgres", "mongodb")}
+    assert set(output.decode().splitlines()) == served | {"/a b:", "", "/dev/shm:"}
