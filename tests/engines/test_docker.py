@@ -1,6 +1,8 @@
 """The docker engine: real containers, reached the short way, and gone afterwards."""
 
 import ipaddress
+import itertools
+import os
 import socket
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import docker
+import psutil
 import psycopg2
 import pymongo
 import pytest
@@ -146,14 +149,7 @@ def test_killed_owner_leaves_no_container(docker_engine: docker.DockerClient, mi
         label = f"{RUN_LABEL}={owner.stdout.readline().strip()}"
         (container,) = docker_engine.containers.list(filters={"label": label})
         owner.kill()
-    removed = docker_engine.events(
-        decode=True,
-        since=int(began),
-        until=int(time.time()) + 30,
-        filters={"container": container.id, "event": "destroy"},
-    )
-    assert next(iter(removed))["id"] == container.id
-    removed.close()
+    _wait_for_destruction(docker_engine, container.id, began)
 
 
 def test_inside_a_container_its_network_is_joined_and_left(docker_engine: docker.DockerClient, mirror: str) -> None:
@@ -206,3 +202,44 @@ def test_daemon_that_does_not_answer_is_a_refusal(monkeypatch: pytest.MonkeyPatc
         daemon.connection().__enter__()
     assert why in caught.value.why
     assert "DOCKER_HOST" in caught.value.remedy
+
+
+def test_ryuk_removes_containers_even_without_the_guard(docker_engine: docker.DockerClient, mirror: str) -> None:
+    """Where the reaper's image can be had it runs, and cleans up when owner and guard are killed together."""
+    script = (
+        "import threading\n"
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "run = Run()\n"
+        f"wish = services.wishes(Config(engine='docker', mirror={mirror!r}))['postgres']\n"
+        "engines.start(services.get('postgres'), wish, run)\n"
+        "[thread.join() for thread in threading.enumerate() if thread.name == 'realdb-ci-ryuk']\n"
+        "print(run.id, flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    environ = {**os.environ, "RYUK_CONTAINER_IMAGE": f"{mirror}/ryuk:0.8.1", "RYUK_RECONNECTION_TIMEOUT": "1s"}
+    began = time.time()
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environ) as owner:
+        assert owner.stdout is not None
+        label = f"{RUN_LABEL}={owner.stdout.readline().strip()}"
+        (container,) = docker_engine.containers.list(filters={"label": label})
+        for process in [*psutil.Process(owner.pid).children(), psutil.Process(owner.pid)]:
+            process.kill()
+    reaper = docker_engine.containers.list(filters={"ancestor": f"{mirror}/ryuk:0.8.1"})
+    assert reaper
+    _wait_for_destruction(docker_engine, container.id, began)
+    for one in reaper:
+        _wait_for_destruction(docker_engine, one.id, began)
+
+
+def _wait_for_destruction(engine: docker.DockerClient, container: str | None, since: float) -> None:
+    """Return when the daemon says that the container is gone; fail after half a minute."""
+    events = engine.events(
+        decode=True,
+        since=int(since),
+        until=int(time.time()) + 30,
+        filters={"container": container, "event": "destroy"},
+    )
+    assert [event["id"] for event in itertools.islice(events, 1)] == [container]
+    events.close()

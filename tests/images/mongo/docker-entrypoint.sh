@@ -10,11 +10,14 @@ if [ "$1" != mongod ]; then
 fi
 if [ "$(id -u)" = 0 ]; then
     chown mongodb /data/db /data/configdb
-    # shellcheck disable=SC2128
-    exec gosu mongodb "$BASH_SOURCE" "$@"
+    exec gosu mongodb "$0" "$@"
 fi
 
-if [ -n "${MONGO_INITDB_ROOT_USERNAME:-}" ] && [ -n "${MONGO_INITDB_ROOT_PASSWORD:-}" ]; then
+if [ -n "${MONGO_INITDB_ROOT_USERNAME:-}" ] || [ -n "${MONGO_INITDB_ROOT_PASSWORD:-}" ]; then
+    if [ -z "${MONGO_INITDB_ROOT_USERNAME:-}" ] || [ -z "${MONGO_INITDB_ROOT_PASSWORD:-}" ]; then
+        echo "error: MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD go together; one is missing" >&2
+        exit 1
+    fi
     if [ ! -e /data/db/WiredTiger ]; then
         # Without authentication, replica set and outside address: nobody but this script can connect.
         mongod --fork --logpath /tmp/init.log --bind_ip 127.0.0.1 --dbpath /data/db
@@ -22,7 +25,10 @@ if [ -n "${MONGO_INITDB_ROOT_USERNAME:-}" ] && [ -n "${MONGO_INITDB_ROOT_PASSWOR
         mongod --shutdown --dbpath /data/db
         rm /tmp/init.log
     fi
-    set -- "$@" --auth
+    case " $* " in
+        *" --auth "*) ;;
+        *) set -- "$@" --auth ;;
+    esac
 fi
 case " $* " in
     *" --bind_ip"*) ;;
