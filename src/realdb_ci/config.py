@@ -76,6 +76,12 @@ def repository_root(start: Path) -> Path:
     return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), start)
 
 
+def project_name(root: Path) -> str:
+    """What reports call the project in ``root``: its path in the repository, or its folder's name."""
+    relative = root.relative_to(repository_root(root)).as_posix()
+    return root.name if relative == "." else relative
+
+
 def _setting(default: Any, read: Callable[[Any], Any]) -> Any:
     return field(default=default, metadata={"read": read})
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, repository_root, settings_root
+from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, project_name, repository_root, settings_root
 from realdb_ci.errors import SettingError
 from realdb_ci.hub import Hub, fixture_modules
 from realdb_ci.services.access import ACCESS
@@ -80,11 +79,6 @@ def _record(config: pytest.Config, *, is_worker: bool) -> Recorder | None:
     from realdb_ci.recorder import Recorder
 
     events = config.invocation_params.dir / config.option.realdb_events
-    recorder = Recorder(events, repo_root=root, project=_project(config.rootpath, root))
+    recorder = Recorder(events, repo_root=root, project=project_name(config.rootpath))
     config.pluginmanager.register(recorder, "realdb_ci-recorder")
     return recorder
-
-
-def _project(rootpath: Path, repository: Path) -> str:
-    relative = rootpath.relative_to(repository).as_posix()
-    return rootpath.name if relative == "." else relative

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci import reports, results, services, suite
 from realdb_ci.broker import Broker
-from realdb_ci.config import BROKER_VARIABLE, Config, repository_root, settings_root
+from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 EVENTS = "events.jsonl"
-INTERRUPTED = 130
-# The gravest comes first: what a script has to know is why nothing can be said about the tests.
-GRAVITY = (INTERRUPTED, 3, 2, 1, 0)
-# pytest's own exit codes: 0 passed, 1 failed, 2 interrupted (also by errors in collection), 3 internal error,
-# 4 usage error, 5 no tests collected.
-FROM_PYTEST = {0: 0, 1: 1, 2: 1, 3: 3, 4: 2, 5: 1}
+# pytest ends with these; any other code is a process that did not come to its own end.
+PYTEST_CODES = range(6)
 
 
 @dataclass(frozen=True)
@@ -63,15 +59,10 @@ def run(order: Order, console: Console) -> int:
         _run_suites(order, configs, events, console, codes.append)
     except KeyboardInterrupt:
         _append(events, "interrupted")
-        codes.append(INTERRUPTED)
+        codes.append(results.INTERRUPTED)
     found = results.read(events)
     reports.publish(found, order.out, console)
-    return worst([*codes, found.exit_code])
-
-
-def worst(codes: Iterable[int]) -> int:
-    """The gravest of several exit codes."""
-    return min(codes, key=GRAVITY.index)
+    return results.gravest([*codes, found.exit_code])
 
 
 def _config(project: Path, order: Order) -> Config:
@@ -133,10 +124,9 @@ def _suite(project: Path, order: Order, events: Path, broker: Broker, console: C
 
 def _code(returncode: int, project: Path, events: Path) -> int:
     """Our exit code for a child's; one that did not end as pytest ends is noted in the events."""
-    if returncode not in FROM_PYTEST:
-        root = repository_root(project.resolve())
-        _append(events, "died", returncode=returncode, project=str(project.resolve().relative_to(root)))
-    return FROM_PYTEST.get(returncode, 1)
+    if returncode not in PYTEST_CODES:
+        _append(events, "died", returncode=returncode, project=project_name(project.resolve()))
+    return results.FROM_PYTEST.get(returncode, 1)
 
 
 def _append(events: Path, event: str, **fields: Any) -> None:

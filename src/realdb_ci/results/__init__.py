@@ -6,10 +6,22 @@ Everything else (outcomes, counts, the verdict) is derived from the phases on de
 
 from realdb_ci.results.cases import BAD, OUTCOMES, Anchor, Case, Phase
 from realdb_ci.results.reading import read
-from realdb_ci.results.suites import CollectError, Problem, Results, Server, Span, Suite
+from realdb_ci.results.suites import (
+    FROM_PYTEST,
+    INTERRUPTED,
+    CollectError,
+    Problem,
+    Results,
+    Server,
+    Span,
+    Suite,
+    gravest,
+)
 
 __all__ = [
     "BAD",
+    "FROM_PYTEST",
+    "INTERRUPTED",
     "OUTCOMES",
     "Anchor",
     "Case",
@@ -20,5 +32,6 @@ __all__ = [
     "Server",
     "Span",
     "Suite",
+    "gravest",
     "read",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +57,7 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass
 class _CaseDraft:
-    """A test as it is being told."""
+    """A test as it is being told; ``started`` and ``ended`` are the latest attempt that did."""
 
     place: Anchor
     phases: list[Phase] = field(default_factory=list)
@@ -105,14 +105,18 @@ class _Draft:
         self._known["collected"] = tuple(self._places)
 
     def _take_start(self, event: Mapping[str, Any]) -> None:
-        self._of(event["nodeid"], None).started += 1
+        case = self._of(event["nodeid"], None)
+        case.started = max(case.started, int(event.get("attempt") or 1))
 
     def _take_phase(self, event: Mapping[str, Any]) -> None:
-        phase = replace(_plain(Phase, event), place=_anchor(event))
+        phase = _plain(Phase, {**event, "place": event})
         case = self._of(phase.nodeid, phase.place)
         case.phases.append(phase)
-        if phase.subtest is None and (phase.when in LAST_PHASES or phase.outcome == "rerun"):
+        if phase.subtest is None and phase.when in LAST_PHASES:
             case.ended = max(case.ended, phase.attempt)
+        if phase.outcome == "rerun":
+            # Another attempt is owed: a process that died before it has not passed the test.
+            case.started = max(case.started, phase.attempt + 1)
 
     def _take_collect_error(self, event: Mapping[str, Any]) -> None:
         self._lists["collect_errors"].append(_plain(CollectError, event))
@@ -172,8 +176,12 @@ CASTS: Mapping[str, Callable[[Any], Any]] = {
     "tuple[tuple[str, str], ...]": lambda pairs: tuple((str(name), str(text)) for name, text in pairs),
 }
 
+CASTS_OF: Mapping[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
+    kind: tuple((one.name, CASTS[str(one.type)]) for one in fields(kind))
+    for kind in (Phase, Server, Span, Problem, CollectError)
+}
+
 
 def _plain(kind: type[Plain], event: Mapping[str, Any]) -> Plain:
     """The event as a value of that class; what a later version added is left out, null is the default."""
-    given = {one.name: CASTS[str(one.type)] for one in fields(kind) if event.get(one.name) is not None}
-    return kind(**{name: cast(event[name]) for name, cast in given.items()})
+    return kind(**{name: cast(event[name]) for name, cast in CASTS_OF[kind] if event.get(name) is not None})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,6 +15,11 @@ GRAVITY = (INTERRUPTED, 3, 2, 1, 0)
 # pytest's exit statuses as ours (3 is an internal error, 4 a usage error); any other one is a red suite.
 FROM_PYTEST = {0: 0, 3: 3, 4: 2}
 VERDICTS = {0: "passed", 1: "failed", 2: "bad setting", 3: "no server", INTERRUPTED: "interrupted"}
+
+
+def gravest(codes: Iterable[int]) -> int:
+    """The exit code that says most; 1 where there is none, because nothing ran."""
+    return min(codes, key=GRAVITY.index, default=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class Suite:
         codes.append(1 if self.exitstatus is None else FROM_PYTEST.get(self.exitstatus, 1))
         codes.append(int(any(self.counts[outcome] for outcome in BAD)))
         codes.append(INTERRUPTED if self.interrupted else 0)
-        return min(codes, key=GRAVITY.index)
+        return gravest(codes)
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class Results:
     @cached_property
     def exit_code(self) -> int:
         """The gravest of the suites'; a run that recorded no suite at all is red."""
-        return min((suite.exit_code for suite in self.suites), key=GRAVITY.index, default=1)
+        return gravest(suite.exit_code for suite in self.suites)
 
     @property
     def verdict(self) -> str:
