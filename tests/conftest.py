@@ -1,57 +1,58 @@
 """Which tests need a Docker engine, and what happens where none answers."""
 
+import functools
 import os
 from collections.abc import Iterator
 
 import docker
 import pytest
 from docker.errors import DockerException
+from hypothesis import HealthCheck, settings
 
+from realdb_ci.engines import daemon
+from realdb_ci.errors import Refusal
+
+# How long an example takes says nothing on a machine that runs servers beside it.
+settings.register_profile("realdb-ci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("realdb-ci")
 REQUIRE = "REALDB_CI_REQUIRE_DOCKER"
-MIRROR = os.environ.get("REALDB_CI_MIRROR", "")
-# One image stands for all: they are built and served together.
-NEEDED = f"{MIRROR}/postgres:17-alpine".lstrip("/")
+# Put into the environment, because the commands that tests start pull from there too.
+MIRROR = os.environ.setdefault("REALDB_CI_MIRROR", "localhost:5000")
+# It stands for all: tests/images/build serves it last.
+LAST_IMAGE = f"{MIRROR}/exits:1"
 
 
+@functools.cache
 def _unmet() -> str:
     """Why tests marked ``docker`` cannot run here, or nothing."""
     try:
-        client = docker.from_env()
-    except DockerException:
-        return "no Docker engine answers"
-    try:
-        client.ping()
-        client.images.get_registry_data(NEEDED)
+        with daemon.connection() as client:
+            client.images.get_registry_data(LAST_IMAGE)
+    except Refusal as problem:
+        return f"no Docker engine answers ({problem.why})"
     except DockerException as problem:
-        return f"the image {NEEDED} cannot be had: {problem}"
-    finally:
-        client.close()
+        return f"the images of tests/images/build are not served at {MIRROR} ({problem})"
     return ""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests marked ``docker``, by name and with the reason, where they cannot run; fail them if required."""
-    marked = [item for item in items if item.get_closest_marker("docker")]
-    unmet = _unmet() if marked and not config.option.collectonly else ""
-    for item in marked if unmet else ():
-        if os.environ.get(REQUIRE) == "1":
-            item.add_marker(pytest.mark.usefixtures("docker_engine"))
-        else:
-            item.add_marker(pytest.mark.skip(reason=unmet))
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``docker`` where it cannot run, with the reason; where Docker is required, fail it."""
+    unmet = _unmet() if item.get_closest_marker("docker") else ""
+    if unmet and os.environ.get(REQUIRE) == "1":
+        pytest.fail(f"{REQUIRE} is set, but {unmet}", pytrace=False)
+    if unmet:
+        pytest.skip(unmet)
 
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[docker.DockerClient]:
-    """A client of the engine; where the engine or the images are missing, the test fails."""
-    unmet = _unmet()
-    if unmet:
-        pytest.fail(f"{REQUIRE} is set, and {unmet}", pytrace=False)
-    client = docker.from_env()
-    yield client
-    client.close()
+    """A client of the engine, for tests marked ``docker``."""
+    with daemon.connection() as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
 def mirror() -> str:
-    """The registry that has the images, empty for the public one."""
+    """The registry that has the stand-in images."""
     return MIRROR

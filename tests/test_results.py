@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Suite, read
 
+# A machine that is busy with databases is no reason for a property to fail.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NODEID = "tests/test_desk.py::test_lend"
 
 
@@ -202,6 +204,13 @@ def test_attempt_that_never_ended_is_running(tmp_path: Path) -> None:
     assert [one.nodeid for one in read(path).suites[0].running] == [NODEID]
 
 
+def test_attempt_that_was_owed_and_never_came_is_running(tmp_path: Path) -> None:
+    """A process that died between two attempts has not passed the test that failed the first."""
+    path = write(tmp_path / "events.jsonl", RUN, START, told("call", "rerun"), told("teardown"))
+    [case] = read(path).cases
+    assert (case.outcome, case.finished) == ("error", False)
+
+
 def test_process_that_died_before_it_began_is_a_suite(tmp_path: Path) -> None:
     """A project whose pytest never came to its first event is still reported, under its name."""
     died = {"event": "died", "returncode": 70, "project": "shop"}
@@ -225,6 +234,7 @@ def test_torn_line_costs_itself_only(tmp_path: Path) -> None:
     assert (shop.project, shop.finished, shop.cases) == ("shop", True, ())
 
 
+@patient
 @given(st.data())
 def test_any_prefix_of_a_record_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Cut a file at any byte: the tests that were told to their end before the cut are all there."""
@@ -251,6 +261,7 @@ ANYTHING = st.recursive(
 )
 
 
+@patient
 @given(ANYTHING)
 def test_any_values_can_be_read(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     """An event with wrong values is passed over; it never breaks the reading of the others."""

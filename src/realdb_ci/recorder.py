@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from realdb_ci import __version__
+from realdb_ci.anchors import ATTRIBUTE
 from realdb_ci.errors import SettingError
 
 VERSION = 1
@@ -188,7 +189,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 def _mark(report: Any, text: str) -> tuple[dict[str, Any] | None, str]:
     """What ``Anchors`` left on a report; the message comes from the report's text where it left nothing."""
-    mark = getattr(report, "realdb_anchor", None) or {}  # anchors.ATTRIBUTE
+    mark = getattr(report, ATTRIBUTE, None) or {}  # anchors.ATTRIBUTE
     if _is_skip(report.longrepr):
         # The reason of a skip tells something, the exception that carries it does not.
         return mark.get("anchor"), str(report.longrepr[2]).removeprefix("Skipped: ")

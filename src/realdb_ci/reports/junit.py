@@ -49,10 +49,13 @@ def write(results: Results, path: Path) -> None:
 
 def _suite(suite: Suite) -> xunit2.TestSuite:
     told = xunit2.TestSuite(clean(suite.project))  # type: ignore[no-untyped-call]
+    modules: list[LocatedCase] = []
     found: dict[str, list[Finding]] = {}
     for finding in findings(Results((suite,))):
-        found.setdefault(finding.nodeid, []).append(finding)
-    modules = [_module(one) for group in found.values() for one in group if one.kind == "collection error"]
+        if finding.kind == "collection error":
+            modules.append(_module(finding))
+        else:
+            found.setdefault(finding.nodeid, []).append(finding)
     told.add_testcases([*modules, *(_case(case, found.get(case.nodeid, ())) for case in suite.cases)])
     # After junitparser's own statistics: it counts elements, where one test may hold two.
     told.tests = len(suite.cases) + len(suite.collect_errors)

@@ -7,19 +7,26 @@ from collections.abc import Iterable, Sequence
 
 from realdb_ci.reports.text import middle_cut, one_line
 
-# What Markdown, HTML, GitHub's mentions, its formulas and its automatic links would act on; an underscore only
-# where it could begin or end emphasis, so that names of tests stay readable in the source.
+# What Markdown, HTML, GitHub's formulas and its automatic links would act on; an underscore only where it could
+# begin or end emphasis, so that names of tests stay readable in the source.
 _LIVE = re.compile(r"[&<>|`*~\[\]\\$@#!]|_(?![^\W_])|(?<![^\W_])_|:(?=//)|(?<=www)\.", re.IGNORECASE)
+# GitHub looks for mentions in what was rendered; a space of no width keeps the name from being one.
+_MENTION = "&#64;", "&#64;&#8203;"
 
 
 def escape(text: str) -> str:
     """Text of the tested project on one line, inert wherever inline Markdown may stand."""
-    return _LIVE.sub(lambda found: f"&#{ord(found[0])};", one_line(text, 1_000))
+    return _entities(text).replace(*_MENTION)
 
 
 def code(text: str) -> str:
     """The same, set as code; nothing for empty text."""
-    return f"<code>{escape(text)}</code>" if text.strip() else ""
+    inert = _entities(text)
+    return f"<code>{inert}</code>" if inert else ""
+
+
+def _entities(text: str) -> str:
+    return _LIVE.sub(lambda found: f"&#{ord(found[0])};", one_line(text, 1_000))
 
 
 def fence(text: str, limit: int = 10_000) -> str:
@@ -38,17 +45,6 @@ def details(summary: str, body: str) -> str:
 def size(text: str) -> int:
     """Bytes, as GitHub counts them."""
     return len(text.encode())
-
-
-def fit(blocks: Iterable[str], budget: int) -> str:
-    """The blocks one after the other, as far as they fit; one that does not is left out as a whole."""
-    kept: list[str] = []
-    for block in blocks:
-        cost = size(block) + 2
-        if block and cost <= budget:
-            kept.append(block)
-            budget -= cost
-    return "\n\n".join(kept)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], budget: int, where_else: str = "") -> str:

@@ -14,7 +14,7 @@ from realdb_ci.reports.findings import (
     retried,
     slowest,
 )
-from realdb_ci.reports.markdown import code, details, escape, fence, fit, series, size, table
+from realdb_ci.reports.markdown import code, details, escape, fence, series, size, table
 from realdb_ci.reports.text import seconds
 from realdb_ci.results import Results
 
@@ -46,11 +46,12 @@ def render(results: Results, budget: int = BUDGET) -> str:
     problems = _problems(results, rest // 5)
     flaky = _flaky(results, rest // 10)
     servers = _servers(results, rest // 20)
-    slowest = _slowest(results, rest // 20)
-    rest -= sum(size(block) + 2 for block in (suites, problems, flaky, servers, slowest))
+    slow = _slowest(results, rest // 20)
+    rest -= sum(size(block) + 2 for block in (suites, problems, flaky, servers, slow))
     overview = _overview(found, rest // 2)
     evidence = _evidence(found, rest - size(overview) - 4)
-    return fit([head, suites, problems, overview, evidence, flaky, servers, slowest], budget - 1) + "\n"
+    blocks = (head, suites, problems, overview, evidence, flaky, servers, slow)
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def _suites(results: Results, budget: int) -> str:
