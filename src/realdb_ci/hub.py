@@ -8,6 +8,7 @@ import importlib
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 from realdb_ci import services
 from realdb_ci.config import Config
 from realdb_ci.errors import RealdbError
+from realdb_ci.services.access import COMMIT
 
 if TYPE_CHECKING:
     from realdb_ci.broker import Broker, RemoteServers
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 # Where one of these is given, some collected tests will not run: only the end of collection shows the need.
 _DESELECTING = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise")
+
+
+MARK_WORDS = (COMMIT,)
 
 
 class Hub:
@@ -46,6 +51,7 @@ class Hub:
         self._worker: str = getattr(pytest_config, "workerinput", {}).get("workerid", "")
         self._process = f"{self._worker or 'main'}_{secrets.token_hex(2)}"
         self._needed: dict[str, None] = {}
+        self._marked: Counter[str] = Counter()
         self._said: set[str] = set()
         self._lock = threading.Lock()
         option = pytest_config.option
@@ -61,6 +67,15 @@ class Hub:
     def database_name(self, suffix: str = "") -> str:
         """A database name of this run and this process alone."""
         return f"{self._source.prefix}_{self._process}{suffix}"
+
+    def is_marked(self, item: pytest.Item, word: str) -> bool:
+        """Whether the test carries ``@pytest.mark.realdb(<word>=True)``; the nearest mark decides."""
+        words = (mark.kwargs[word] for mark in item.iter_markers("realdb") if word in mark.kwargs)
+        return bool(next(words, False))
+
+    def marked(self, word: str) -> int:
+        """How many of this process's tests carry it."""
+        return self._marked[word]
 
     @contextlib.contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
@@ -109,7 +124,11 @@ class Hub:
     # What pytest tells.
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Start a server as soon as one collected test needs it."""
+        """Give a marked test its clone; start a server as soon as one collected test needs it."""
+        names: list[str] = getattr(item, "fixturenames", [])
+        if "postgres_engine" in names and self.is_marked(item, COMMIT):
+            # Before all others: what they do to the engine, they do to the clone.
+            names.insert(0, "_postgres_clone")
         if self._eager:
             self._need(item)
 
@@ -119,6 +138,7 @@ class Hub:
             return
         for item in session.items:
             self._need(item)
+            self._marked.update(word for word in MARK_WORDS if self.is_marked(item, word))
         if self._worker:
             self._wait()
 

@@ -61,6 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except SettingError as problem:
         raise pytest.UsageError(str(problem)) from None
     config.stash[ACCESS] = hub
+    config.addinivalue_line(
+        "markers", "realdb(commit=False): commit=True gives the test real commits in a database of its own"
+    )
     config.pluginmanager.register(hub, "realdb_ci-hub")
     for module in fixture_modules():
         config.pluginmanager.register(module)

@@ -10,6 +10,9 @@ import pytest
 from realdb_ci.config import Config
 from realdb_ci.services.contract import Server
 
+# The words of the mark ``realdb``.
+COMMIT = "commit"
+
 
 class Access(Protocol):
     """The plugin, as fixtures see it."""
@@ -25,6 +28,12 @@ class Access(Protocol):
 
     def database_name(self, suffix: str = "") -> str:
         """A database name of this run and this worker alone, at most 40 characters."""
+
+    def is_marked(self, item: pytest.Item, word: str) -> bool:
+        """Whether the test carries ``@pytest.mark.realdb(<word>=True)``; its own mark counts before its class's."""
+
+    def marked(self, word: str) -> int:
+        """How many of this process's tests carry it."""
 
     def step(self, name: str, detail: str = "") -> AbstractContextManager[None]:
         """Around work on a database: its time is the infrastructure's, and an error of ours fails the test.

@@ -105,15 +105,18 @@ class Active:
         Raises:
             SettingError: no test runs, or the one that runs has no session.
         """
-        return self._latest("session", asker)
+        found: Session = self._latest("session", asker)
+        return found
 
     def async_session(self, asker: str) -> AsyncSession:
         """The async session of the running test; see ``session``."""
-        return self._latest("async_session", asker)
+        found: AsyncSession = self._latest("async_session", asker)
+        return found
 
     def mongo(self, asker: str) -> Database[dict[str, Any]]:
         """The MongoDB database of the running test; see ``session``."""
-        return self._latest("mongo", asker)
+        found: Database[dict[str, Any]] = self._latest("mongo", asker)
+        return found
 
     def _latest(self, kind: str, asker: str) -> Any:
         for binding in reversed(self._bindings):

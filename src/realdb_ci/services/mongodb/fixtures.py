@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realdb_ci.services.access import access
+from realdb_ci.services.active import active
 from realdb_ci.services.contract import Server
 
 if TYPE_CHECKING:
@@ -46,5 +47,6 @@ def mongo_db(
 ) -> Iterator[Database[dict[str, Any]]]:
     """Empty database that belongs to this test alone."""
     name = access(pytestconfig).database_name(f"_{next(_NUMBERS)}")
-    yield mongo_client[name]
+    with active.bind(mongo=mongo_client[name]):
+        yield mongo_client[name]
     mongo_client.drop_database(name)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData
 
 CONNECT_SECONDS = 10
+# A second connection that waits for a row of the test's own open transaction would wait for ever.
+LOCK_SECONDS = 10
 
 
 def url_of(server_url: str, name: str) -> str:
@@ -58,6 +60,20 @@ def drop(server_url: str, name: str) -> None:
 
     with closing(connect(server_url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
         cursor.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def engine_of(url: str) -> Engine:
+    """An engine of the database at ``url``; no statement of it waits for a lock for ever.
+
+    The driver is the one that our extra installs: which one a bare URL means differs between SQLAlchemy 2.0
+    and 2.1.
+    """
+    from sqlalchemy import create_engine, make_url
+
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg2"),
+        connect_args={"options": f"-c lock_timeout={LOCK_SECONDS}s"},
+    )
 
 
 def metadata(path: str) -> MetaData | None:

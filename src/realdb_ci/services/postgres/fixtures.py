@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realdb_ci.services.access import access
+from realdb_ci.services.access import COMMIT, Access, access
+from realdb_ci.services.active import active
 from realdb_ci.services.contract import Server
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
+
+    from realdb_ci.services.postgres.clones import Clones
 
 
 @pytest.fixture(scope="session")
@@ -39,32 +42,69 @@ def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterat
 @pytest.fixture(scope="session")
 def postgres_engine(pytestconfig: pytest.Config, postgres_server: Server, postgres_url: str) -> Iterator[Engine]:
     """SQLAlchemy engine of that database, with the project's tables created once."""
-    from sqlalchemy import create_engine, make_url
-
     from realdb_ci.services.postgres import database
 
     ours = access(pytestconfig)
-    # The driver that our extra installs: which one a bare URL means differs between SQLAlchemy 2.0 and 2.1.
-    engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg2"))
+    engine = database.engine_of(postgres_url)
     try:
         with ours.step("schema", "postgres"):
-            tables = database.metadata(ours.config.schema)
-            if tables is not None:
-                database.build(engine, tables, postgres_server)
+            _build(ours, engine, postgres_server)
         yield engine
     finally:
         engine.dispose()
 
 
-@pytest.fixture
-def db_session(postgres_engine: Engine) -> Iterator[Session]:
-    """SQLModel session in a transaction of its own: commit as you like, all of it is rolled back."""
-    from sqlmodel import Session
+@pytest.fixture(scope="session")
+def _postgres_clones(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[Clones]:
+    """The clones of this test process, made ahead of the tests that are marked for them."""
+    from realdb_ci.services.postgres import database
+    from realdb_ci.services.postgres.clones import Clones
 
-    with postgres_engine.connect() as connection:
-        transaction = connection.begin()
-        with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
-            yield session
-        # The test may have ended the outer transaction itself, through the connection.
-        if transaction.is_active:
-            transaction.rollback()
+    ours = access(pytestconfig)
+
+    def build(url: str) -> None:
+        engine = database.engine_of(url)
+        try:
+            _build(ours, engine, postgres_server)
+        finally:
+            engine.dispose()
+
+    clones = Clones(postgres_server, ours.database_name(), ours.marked(COMMIT), build)
+    yield clones
+    clones.close()
+
+
+@pytest.fixture
+def _postgres_clone(
+    pytestconfig: pytest.Config, postgres_engine: Engine, _postgres_clones: Clones
+) -> Iterator[None]:
+    """Around a test marked ``realdb(commit=True)``: the engine speaks to a clone of the test's own."""
+    from realdb_ci.services.postgres import isolation
+
+    with access(pytestconfig).step("clone", "postgres"):
+        clone = _postgres_clones.take()
+    with isolation.on_clone(postgres_engine, clone):
+        yield
+    _postgres_clones.give_back(clone)
+
+
+@pytest.fixture
+def db_session(request: pytest.FixtureRequest, postgres_engine: Engine) -> Iterator[Session]:
+    """SQLModel session in a transaction of its own: commit as you like, all of it is rolled back.
+
+    With ``@pytest.mark.realdb(commit=True)`` its commits are real, in a database of the test's own.
+    """
+    from realdb_ci.services.postgres import isolation
+
+    commits = access(request.config).is_marked(request.node, COMMIT)
+    isolated = isolation.committed if commits else isolation.rolled_back
+    with isolated(postgres_engine) as session, active.bind(session=session):
+        yield session
+
+
+def _build(ours: Access, engine: Engine, server: Server) -> None:
+    from realdb_ci.services.postgres import database
+
+    tables = database.metadata(ours.config.schema)
+    if tables is not None:
+        database.build(engine, tables, server)

@@ -1,0 +1,201 @@
+"""Isolation of PostgreSQL: savepoints by default, a clone of a template where a test needs real commits."""
+
+import pytest
+
+ARGUMENTS = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "-W", "error", "--strict-markers")
+MODELS = """
+from sqlalchemy import ForeignKey, Column, Integer
+from sqlmodel import Field, SQLModel
+
+class Shelf(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    parent: int | None = Field(
+        default=None,
+        sa_column=Column(Integer, ForeignKey("shelf.id", deferrable=True, initially="DEFERRED")),
+    )
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project with one table, whose rows refer to each other by a deferred constraint."""
+    pytester.makepyfile(models=MODELS)
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\npythonpath = ["."]\n')
+    return pytester
+
+
+def test_marked_tests_commit_for_real_and_start_from_the_same_template(suite: pytest.Pytester) -> None:
+    """A second connection sees the commit, ids start at 1 each time, and other tests see nothing of it."""
+    suite.makepyfile(
+        """
+        import pytest
+        from models import Shelf
+        from sqlmodel import Session, select
+
+        @pytest.mark.parametrize("turn", range(5))
+        @pytest.mark.realdb(commit=True)
+        def test_commits(db_session, postgres_engine, turn):
+            assert db_session.exec(select(Shelf)).all() == []
+            db_session.add(Shelf())
+            db_session.commit()
+            with Session(postgres_engine) as other:
+                assert [shelf.id for shelf in other.exec(select(Shelf))] == [1]
+
+        def test_rolls_back(db_session, postgres_engine):
+            assert db_session.exec(select(Shelf)).all() == []
+            db_session.add(Shelf())
+            db_session.commit()
+            with Session(postgres_engine) as other:
+                assert other.exec(select(Shelf)).all() == []
+
+        @pytest.mark.realdb(commit=True)
+        class TestClass:
+            def test_inherits(self, db_session, postgres_engine):
+                assert "_clone" in postgres_engine.url.database
+
+            @pytest.mark.realdb(commit=False)
+            def test_opts_out(self, db_session, postgres_engine):
+                assert "_clone" not in postgres_engine.url.database
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=8)
+    suite.runpytest_subprocess(*ARGUMENTS, "-n", "2").assert_outcomes(passed=8)
+
+
+def test_marked_test_can_do_what_savepoints_cannot(suite: pytest.Pytester) -> None:
+    """NOTIFY arrives, SKIP LOCKED skips, an isolation level is kept, an index is made concurrently."""
+    suite.makepyfile(
+        """
+        import pytest
+        from models import Shelf
+        from sqlalchemy import text
+        from sqlmodel import Session, select
+        pytestmark = pytest.mark.realdb(commit=True)
+
+        def test_notify(postgres_engine):
+            with postgres_engine.connect() as listener:
+                listener.execute(text("LISTEN shelves"))
+                listener.commit()
+                with postgres_engine.begin() as speaker:
+                    speaker.execute(text("NOTIFY shelves, 'moved'"))
+                raw = listener.connection.dbapi_connection
+                listener.execute(text("SELECT 1"))
+                assert [note.payload for note in raw.notifies] == ["moved"]
+
+        def test_skip_locked(db_session, postgres_engine):
+            db_session.add_all([Shelf(), Shelf()])
+            db_session.commit()
+            taken = db_session.exec(select(Shelf).order_by(Shelf.id).limit(1).with_for_update()).one()
+            with Session(postgres_engine) as other:
+                free = other.exec(select(Shelf).with_for_update(skip_locked=True)).all()
+            assert taken.id not in [shelf.id for shelf in free]
+            assert len(free) == 1
+
+        def test_isolation_and_ddl(postgres_engine):
+            serializable = postgres_engine.execution_options(isolation_level="SERIALIZABLE")
+            with serializable.connect() as connection:
+                assert connection.execute(text("SHOW transaction_isolation")).scalar() == "serializable"
+            autocommit = postgres_engine.execution_options(isolation_level="AUTOCOMMIT")
+            with autocommit.connect() as connection:
+                connection.execute(text("CREATE INDEX CONCURRENTLY byparent ON shelf (parent)"))
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=3)
+
+
+def test_open_connections_of_a_marked_test_do_not_keep_its_database(suite: pytest.Pytester) -> None:
+    """A connection that a test forgot does not stop the clone from being dropped."""
+    suite.makepyfile(
+        """
+        import psycopg2, pytest
+        forgotten = []
+
+        @pytest.mark.realdb(commit=True)
+        def test_forgets(postgres_engine):
+            url = postgres_engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            forgotten.append(psycopg2.connect(url))
+
+        def test_is_gone(postgres_engine):
+            with postgres_engine.connect() as connection:
+                names = connection.exec_driver_sql("SELECT datname FROM pg_database").scalars().all()
+            assert not [name for name in names if name.endswith("_clone1")]
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=2)
+
+
+def test_deferred_constraint_is_checked_at_the_end_and_names_the_test(suite: pytest.Pytester) -> None:
+    """A commit that production would refuse fails the test that made it, and no other."""
+    suite.makepyfile(
+        """
+        from models import Shelf
+
+        def test_orphan(db_session):
+            db_session.add(Shelf(parent=4711))
+            db_session.commit()
+
+        def test_sound(db_session):
+            shelf = Shelf()
+            db_session.add(shelf)
+            db_session.commit()
+            db_session.add(Shelf(parent=shelf.id))
+            db_session.commit()
+
+        def test_uncommitted_orphan(db_session):
+            db_session.add(Shelf(parent=4711))
+            db_session.flush()
+            db_session.rollback()
+        """
+    )
+    result = suite.runpytest_subprocess(*ARGUMENTS)
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_orphan*", "*shelf_parent_fkey*"])
+
+
+def test_advisory_lock_does_not_reach_the_next_test(suite: pytest.Pytester) -> None:
+    """A session-level lock survives a rollback; the next test finds none held."""
+    suite.makepyfile(
+        """
+        from sqlalchemy import text
+
+        def test_locks(db_session):
+            db_session.execute(text("SELECT pg_advisory_lock(1)"))
+
+        def test_finds_none(db_session):
+            held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            assert db_session.execute(held).scalar() == 0
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=2)
+
+
+def test_test_that_breaks_its_transaction_is_cleaned_up_after(suite: pytest.Pytester) -> None:
+    """An aborted or ended outer transaction neither fails the teardown nor reaches the next test."""
+    suite.makepyfile(
+        """
+        import psycopg2, pytest
+        from models import Shelf
+        from sqlmodel import select
+
+        def test_aborts(db_session):
+            raw = db_session.connection().connection.dbapi_connection
+            with pytest.raises(psycopg2.Error):
+                raw.cursor().execute("SELECT nonsense")  # past SQLAlchemy, which would roll back
+
+        def test_goes_on(db_session):
+            assert db_session.exec(select(Shelf)).all() == []
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=2)
+
+
+def test_lock_is_not_waited_for_for_ever(suite: pytest.Pytester) -> None:
+    """Every connection of the engine has a lock_timeout."""
+    suite.makepyfile(
+        """
+        def test_it(postgres_engine):
+            with postgres_engine.connect() as connection:
+                assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "10s"
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=1)
