@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+# The pip that is there works on the environment: Debian's Python brings no other one.
+PIP := $(PYTHON) -m pip --python $(BIN)/python
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test lint format benchmark requirements clean
@@ -14,16 +16,17 @@ help: ## Show this list
 env: $(STAMP) ## Make the environment in .venv from the pinned requirements
 
 $(STAMP): requirements/dev.txt pyproject.toml src/realdb_ci/__init__.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: env ## Run the sample projects on real databases and show the report
 	$(BIN)/realdb-ci run fixtures/bookshelf fixtures/chats
 
 test: env ## Run the tests; those that need a Docker engine only where one answers
-	$(BIN)/pytest
+	$(BIN)/pytest -rs --no-fold-skipped
 
 lint: env ## Check style and types
 	$(BIN)/ruff check .
@@ -41,7 +44,7 @@ benchmark: env ## Measure against peers, as ratios within one run (minutes)
 	$(BIN)/python benchmarks/import_cost.py
 
 requirements: env ## Resolve the pinned requirements again
-	$(BIN)/pip install --quiet uv
+	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header --output-file requirements/dev.txt
 
