@@ -16,7 +16,7 @@ import psutil
 import psycopg2
 import pymongo
 import pytest
-from conftest import Launcher, Steps
+from launching import Launcher, Steps
 
 import realdb_ci
 from realdb_ci.engines import daemon

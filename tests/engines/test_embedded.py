@@ -14,7 +14,7 @@ import docker
 import psycopg2
 import pymongo
 import pytest
-from conftest import Launcher, Steps
+from launching import Launcher, Steps
 
 import realdb_ci
 from realdb_ci.engines import embedded

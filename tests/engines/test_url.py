@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from conftest import Launcher
+from launching import Launcher
 
 from realdb_ci import engines, services
 from realdb_ci.config import Config
