@@ -22,6 +22,7 @@ from pathlib import Path
 
 from realdb_ci import services
 from realdb_ci.config import Config
+from realdb_ci.errors import RealdbError
 from realdb_ci.servers import Servers
 from realdb_ci.services.contract import Server
 from realdb_ci.services.postgres import database
@@ -196,9 +197,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.tests <= 0 or options.tests % (MODULES * 5):
         parser.error(f"--tests is a multiple of {MODULES * 5}")
-    with bench(options) as running:
-        samples = measure(running, options.only)
-        version = running.server.version
+    try:
+        with bench(options) as running:
+            samples = measure(running, options.only)
+            version = running.server.version
+    except RealdbError as problem:
+        sys.exit(str(problem))
     print(
         f"{options.tests} tests in {MODULES} modules, {options.rounds} rounds, {version} ({options.engine}), "
         f"Python {platform.python_version()}, {os.cpu_count()} cores\n"

@@ -26,7 +26,7 @@ ALLOWED = {
     "reports": {"results", "errors"},
     "servers": {"errors", "services", "engines"},
     "broker": {"errors", "services", "servers"},
-    "hub": {"errors", "config", "services", "servers", "broker", "recorder"},
+    "hub": {"errors", "config", "doubles", "services", "servers", "broker", "recorder"},
     "progress": {"engines"},
     "suite": {"errors"},
     "doctor": {"errors", "config", "services", "engines"},
@@ -35,17 +35,28 @@ ALLOWED = {
     "cli": {"errors", "config", "run", "doctor"},
     "__main__": {"cli"},
 }
-DRIVERS = {
-    "psycopg2",
-    "sqlalchemy",
-    "sqlmodel",
-    "pymongo",
-    "docker",
-    "testcontainers",
-    "fakeredis",
-    "moto",
-    "boto3",
-}
+DRIVERS = set(
+    [
+        "psycopg2",
+        "sqlalchemy",
+        "sqlmodel",
+        "pymongo",
+        "docker",
+        "testcontainers",
+        "fakeredis",
+        "moto",
+        "boto3",
+        "redis",
+        "freezegun",
+        "responses",
+        "httpx",
+        "flask",
+        "werkzeug",
+        "botocore",
+        "requests",
+        "urllib3",
+    ]
+)
 MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 
 

@@ -16,7 +16,11 @@ from realdb_ci.errors import ServerError, SettingError
 from realdb_ci.servers import Servers
 from realdb_ci.services.contract import Wish
 
-WISHES = services.wishes(Config(engine="embedded"))
+WISHES = {
+    name: wish
+    for name, wish in services.wishes(Config(engine="embedded")).items()
+    if name in ("postgres", "mongodb")
+}
 BROKEN = Wish("postgres", "postgres:17", engine="embedded", extensions=("no_such_extension",))
 
 

@@ -51,6 +51,12 @@ def _switch(value: Any) -> bool:
     raise ValueError("it is true or false")
 
 
+def _redis(value: Any) -> str:
+    if value not in ("fake", "real"):
+        raise ValueError("it is fake or real")
+    return str(value)
+
+
 def _seconds(value: Any) -> float:
     try:
         seconds = float(value)
@@ -97,6 +103,7 @@ class Config:
         extensions: PostgreSQL extensions to create in each database before the schema.
         strict: never fall through to another engine or another major version.
         mirror: a registry that holds the images under the same names, such as ``localhost:5000``.
+        redis: fake (fakeredis, in this process) or real (a server, like the other services).
         startup_timeout: seconds a server may take from its start to its first answer.
 
     """
@@ -107,6 +114,7 @@ class Config:
     extensions: tuple[str, ...] = _setting((), _texts)
     strict: bool = _setting(default=False, read=_switch)
     mirror: str = _setting("", _text)
+    redis: str = _setting("fake", _redis)
     startup_timeout: float = _setting(60.0, _seconds)
 
     @classmethod

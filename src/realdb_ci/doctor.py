@@ -27,7 +27,11 @@ def examine(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str],
         0 where every service can be had, else 3.
     """
     config = Config.load(settings_root(project.resolve()), environ, flags)
-    served = [_show(name, wish, console) for name, wish in services.wishes(config).items()]
+    wishes = services.wishes(config)
+    if config.redis == "fake":
+        del wishes["redis"]
+        console.print('Redis: fakeredis, in the test process; set redis = "real" for a server', markup=False)
+    served = [_show(name, wish, console) for name, wish in wishes.items()]
     return 0 if all(served) else EnvironmentProblem.exit_code
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realdb_ci import services
+from realdb_ci import doubles, services
 from realdb_ci.config import Config
 from realdb_ci.errors import RealdbError
 from realdb_ci.services.access import COMMIT
+from realdb_ci.services.active import active
 
 if TYPE_CHECKING:
     from realdb_ci.broker import Broker, RemoteServers
@@ -80,14 +81,17 @@ class Hub:
     @contextlib.contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
         """Record the body's time as a span; turn an error of ours into a plain failure."""
-        began = time.time()
+        began, problem = time.time(), None
         try:
             yield
-        except RealdbError as problem:
-            self._report(problem)
-            pytest.fail(str(problem), pytrace=False)
+        except RealdbError as raised:
+            problem = raised
         finally:
             self.record("span", {"name": name, "detail": detail, "start": began, "stop": time.time()})
+        if problem is not None:
+            # Outside the handler: the failure has no cause that pytest would show a second time.
+            self._report(problem)
+            pytest.fail(str(problem), pytrace=False)
 
     # What a broker asks in the name of other processes (see ``servers.Source``).
 
@@ -145,6 +149,15 @@ class Hub:
     def pytest_report_collectionfinish(self) -> list[str]:
         """Wait for the servers and say which engine serves what, before the first test."""
         return self._wait()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Tell the factories which test runs."""
+        active.begin_test(item.nodeid)
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Tell the factories that it is over."""
+        active.end_test()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -221,12 +234,17 @@ class Hub:
             reporter.write_line(line)
 
 
-def fixture_modules() -> Iterable[Any]:
-    """The modules that hold the services' fixtures, one a service."""
-    return [
-        importlib.import_module(importlib.import_module(f"{services.__name__}.{name}").FIXTURES)
-        for name in services.MODULES
-    ]
+def fixture_modules(config: Config) -> Iterable[Any]:
+    """The modules that hold the fixtures, one a service and one a double.
+
+    Redis is either: the fixtures of its service and of its double have the same names.
+    """
+    left_out = doubles if config.redis == "real" else services
+    for room in (services, doubles):
+        for name in room.MODULES:
+            if (room, name) != (left_out, "redis"):
+                module = importlib.import_module(f"{room.__name__}.{name}")
+                yield importlib.import_module(getattr(module, "FIXTURES", module.__name__))
 
 
 def _facts(server: Server) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "realdb(commit=False): commit=True gives the test real commits in a database of its own"
     )
     config.pluginmanager.register(hub, "realdb_ci-hub")
-    for module in fixture_modules():
+    for module in fixture_modules(settings):
         config.pluginmanager.register(module)
 
 

@@ -1,13 +1,13 @@
 """The S3 double, in whole pytest processes."""
 
 import pytest
-from conftest import Suite
+from doubled import Suite
 
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> Suite:
     """A project that uses S3."""
-    return Suite(pytester, "s3")
+    return Suite(pytester)
 
 
 def test_each_test_has_an_empty_bucket_of_its_own(suite: Suite) -> None:
@@ -132,7 +132,9 @@ def test_real_aws_is_refused(suite: Suite) -> None:
         """
     )
     result.assert_outcomes(passed=7, failed=1)
-    result.stdout.fnmatch_lines(["*real AWS at s3.amazonaws.com*", "*why: *", "*fix: Make the client inside*"])
+    result.stdout.fnmatch_lines(
+        ["*real AWS at s3.amazonaws.com*", "*why: *", "*fix: Make the client inside the function*"]
+    )
 
 
 def test_own_requests_are_not_in_the_tests_log(suite: Suite) -> None:

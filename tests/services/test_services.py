@@ -20,6 +20,7 @@ def test_every_service_has_a_default_image() -> None:
     assert {name: wish.image for name, wish in services.wishes(Config()).items()} == {
         "postgres": "postgres:17-alpine",
         "mongodb": "mongo:7.0",
+        "redis": "redis:7",
     }
 
 

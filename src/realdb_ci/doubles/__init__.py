@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-MODULES = ("s3",)
+MODULES = ("clock", "http", "redis", "s3")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from realdb_ci.config import Config
 
-MODULES = ("postgres", "mongodb")
+MODULES = ("postgres", "mongodb", "redis")
 
 # Docker's reference grammar, as far as a person writes it: registry/path:tag@digest.
 _IMAGE = re.compile(

@@ -1,0 +1,107 @@
+"""A project with models and factories, and the run of its suite on real servers."""
+
+from collections.abc import Callable
+
+import pytest
+
+ARGUMENTS = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "-W", "error")
+CONFTEST = """
+import pytest
+from realdb_ci.services.active import active
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    active.begin_test(item.nodeid)
+
+def pytest_runtest_logfinish():
+    active.end_test()
+
+@pytest.fixture
+def db_session(db_session):
+    with active.bind(session=db_session):
+        yield db_session
+
+@pytest.fixture
+def mongo_db(mongo_db):
+    with active.bind(mongo=mongo_db):
+        yield mongo_db
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.fixture
+async def async_db_session(postgres_engine, anyio_backend):
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+    engine = create_async_engine(postgres_engine.url.set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        await connection.begin()
+        async with AsyncSession(bind=connection, join_transaction_mode="create_savepoint") as session:
+            with active.bind(async_session=session):
+                yield session
+        await connection.rollback()
+    await engine.dispose()
+"""
+MODELS = """
+from sqlmodel import Field, Relationship, SQLModel
+
+class Author(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    admin: bool = False
+    books: list["Book"] = Relationship(back_populates="author")
+
+class Book(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    shelf: str = "A"
+    author_id: int = Field(foreign_key="author.id")
+    author: Author = Relationship(back_populates="books")
+"""
+FACTORIES = """
+import factory
+from models import Author, Book
+from realdb_ci.factories import SQLModelFactory
+
+class AuthorFactory(SQLModelFactory[Author]):
+    class Meta:
+        model = Author
+    class Params:
+        chief = factory.Trait(admin=True, name="Chief")
+        surname = "Bell"
+    name = factory.LazyAttributeSequence(lambda self, n: f"{self.surname} {n}")
+
+class BookFactory(SQLModelFactory[Book]):
+    class Meta:
+        model = Book
+    title = factory.Sequence(lambda n: f"Volume {n}")
+    author = factory.SubFactory(AuthorFactory)
+    shelf = factory.LazyAttribute(lambda book: book.author.name[0])
+    @factory.post_generation
+    def moved_to(book, create, extracted):
+        if extracted:
+            book.shelf = extracted
+
+class ProlificFactory(AuthorFactory):
+    first = factory.RelatedFactory(BookFactory, "author", title="First")
+"""
+SETTINGS = """
+[tool.pytest.ini_options]
+pythonpath = ["."]
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Run a test module, beside models and factories, in a pytest process of its own."""
+    pytester.makepyfile(models=MODELS, factories=FACTORIES)
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyprojecttoml(SETTINGS)
+
+    def _run(test: str, *arguments: str, **modules: str) -> pytest.RunResult:
+        pytester.makepyfile(test_it=test, **modules)
+        return pytester.runpytest_subprocess(*ARGUMENTS, *arguments)
+
+    return _run
