@@ -35,28 +35,12 @@ ALLOWED = {
     "cli": {"errors", "config", "run", "doctor"},
     "__main__": {"cli"},
 }
-DRIVERS = set(
-    [
-        "psycopg2",
-        "sqlalchemy",
-        "sqlmodel",
-        "pymongo",
-        "docker",
-        "testcontainers",
-        "fakeredis",
-        "moto",
-        "boto3",
-        "redis",
-        "freezegun",
-        "responses",
-        "httpx",
-        "flask",
-        "werkzeug",
-        "botocore",
-        "requests",
-        "urllib3",
-    ]
-)
+# What only an extra brings, or what takes long to import.
+DRIVERS = {
+    *("psycopg2", "sqlalchemy", "sqlmodel", "pymongo", "redis", "docker", "testcontainers", "urllib3"),
+    *("fakeredis", "moto", "boto3", "botocore", "flask", "werkzeug"),
+    *("freezegun", "requests", "responses", "httpx"),
+}
 MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 
 

@@ -321,7 +321,7 @@ def test_plain_sqlalchemy_models_and_inheritance_work(run: Run) -> None:
             db_session.commit()
             assert (cat.kind, cat.version, cat.name, cat.lives) == ("cat", 1, "name-0", 1)
             assert db_session.get(Pet, cat.id) is cat
-            vet = factory_for(Vet)(patient__name="Tom")
+            vet = factory_for(Vet)(patient__id="tom", patient__name="Tom")
             assert (type(vet.patient), vet.patient.name) == (Pet, "Tom")
         """,
         "--realdb-schema=plain:Base.metadata",
