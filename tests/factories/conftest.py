@@ -9,23 +9,6 @@ CONFTEST = """
 import pytest
 from realdb_ci.services.active import active
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
-    active.begin_test(item.nodeid)
-
-def pytest_runtest_logfinish():
-    active.end_test()
-
-@pytest.fixture
-def db_session(db_session):
-    with active.bind(session=db_session):
-        yield db_session
-
-@pytest.fixture
-def mongo_db(mongo_db):
-    with active.bind(mongo=mongo_db):
-        yield mongo_db
-
 @pytest.fixture
 def anyio_backend():
     return "asyncio"

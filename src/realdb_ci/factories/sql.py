@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from factory.alchemy import (
     SESSION_PERSISTENCE_COMMIT,
@@ -45,6 +45,13 @@ class _RowFactory(SQLAlchemyModelFactory, Factory[T]):
         abstract = True
         # A flushed row has its id and its server's defaults, and stays part of the test's transaction.
         sqlalchemy_session_persistence = SESSION_PERSISTENCE_FLUSH
+
+    if TYPE_CHECKING:  # the parent classes forget the model's type on the way
+
+        @classmethod
+        def build(cls, **kwargs: Any) -> T: ...
+        @classmethod
+        def build_batch(cls, size: int, **kwargs: Any) -> list[T]: ...
 
     @classmethod
     def _session(cls) -> Any:
@@ -130,6 +137,16 @@ class SQLModelFactory(_RowFactory[T]):
         """A base: no model of its own."""
 
         abstract = True
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def create(cls, **kwargs: Any) -> T:
+            """A row, written."""
+
+        @classmethod
+        def create_batch(cls, size: int, **kwargs: Any) -> list[T]:
+            """``size`` rows, written."""
 
     @classmethod
     def _session(cls) -> Any:
