@@ -103,6 +103,26 @@ def test_marked_test_can_do_what_savepoints_cannot(suite: pytest.Pytester) -> No
     suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=3)
 
 
+def test_mark_leaves_an_engine_of_the_projects_own_alone(suite: pytest.Pytester) -> None:
+    """Where the project has its own ``postgres_engine``, the mark starts no server and swaps nothing."""
+    suite.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def postgres_engine():
+            return "mine"
+
+        @pytest.mark.realdb(commit=True)
+        def test_it(postgres_engine):
+            assert postgres_engine == "mine"
+        """
+    )
+    result = suite.runpytest_subprocess(*ARGUMENTS)
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("postgres: *")
+
+
 def test_open_connections_of_a_marked_test_do_not_keep_its_database(suite: pytest.Pytester) -> None:
     """A connection that a test forgot does not stop the clone from being dropped."""
     suite.makepyfile(
