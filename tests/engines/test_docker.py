@@ -85,10 +85,8 @@ def test_image_is_pulled_with_progress(
 ) -> None:
     """An image that is missing comes from the registry, and every step is told."""
     name = f"{mirror}/postgres:15-alpine"
-    launch("postgres:15-alpine", engine="docker", mirror=mirror)
-    for container in docker_engine.containers.list(filters={"ancestor": name}):
-        container.remove(force=True)
-    docker_engine.images.remove(name, force=True)
+    launch("postgres:15-alpine", engine="docker", mirror=mirror).stop()
+    docker_engine.images.remove(name)
     steps.clear()
     server = launch("postgres:15-alpine", engine="docker", mirror=mirror).server
     assert steps.stages == ["pull", "start", "ready"]
