@@ -163,15 +163,21 @@ def test_nobody_there_may_be_asked_again() -> None:
         SERVICE.handshake("redis://127.0.0.1:9/0", 1)
 
 
-def test_only_programs_that_say_their_version_count(tmp_path: Path) -> None:
-    """A broken ``redis-server`` on PATH is passed over."""
-    for name, text in (("broken", "exit 1"), ("whole", "echo Redis server v=7.2.4 sha=0")):
+def test_broken_program_is_named_with_its_complaint_and_not_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken ``redis-server`` on PATH says why it does not run; the next one would serve."""
+    for name, text in (("broken", "echo no libjemalloc >&2; exit 1"), ("whole", "echo Redis server v=7.2.4 sha=0")):
         (tmp_path / name).mkdir()
         program = tmp_path / name / "redis-server"
         program.write_text(f"#!/bin/sh\n{text}\n")
         program.chmod(0o755)
-    (found,) = SERVICE.installations(f"{tmp_path / 'broken'}::{tmp_path / 'whole'}:{tmp_path}")
-    assert (found.binary.parent.name, found.version, found.major) == ("whole", "7.2.4", 7)
+    path = f"{tmp_path / 'broken'}::{tmp_path / 'whole'}:{tmp_path}"
+    broken, whole = SERVICE.installations(path)
+    assert (broken.binary.parent.name, broken.version, broken.complaint) == ("broken", "", "no libjemalloc")
+    assert (whole.binary.parent.name, whole.version, whole.major) == ("whole", "7.2.4", 7)
+    monkeypatch.setenv("PATH", path)
+    assert str(whole.binary) in embedded.offer(SERVICE, WISH).detail
 
 
 def test_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import ContainerRecipe, Facts, Installation, ProcessRecipe, masked
+from realdb_ci.services.contract import ContainerRecipe, Facts, Installation, ProcessRecipe, ask_version, masked
 
 if TYPE_CHECKING:
     from redis import Redis as Client
@@ -54,9 +52,8 @@ class Redis:
         for entry in environ_path.split(os.pathsep):
             binary = Path(entry) / "redis-server"
             if entry and os.access(binary, os.X_OK):
-                version = _version(binary)
-                if version:
-                    yield Installation(binary, "PATH", version)
+                version, complaint = ask_version(binary)
+                yield Installation(binary, "PATH", version, complaint=complaint)
 
     def process(self, found: Installation, home: Path, port: int, secret: str) -> ProcessRecipe:
         """A server of its own in ``home``; its password stands in a file that only it can read."""
@@ -133,12 +130,3 @@ def connect(url: str, seconds: float) -> Client:
         decode_responses=True,
         retry=Retry(NoBackoff(), 0),
     )
-
-
-def _version(binary: Path) -> str | None:
-    try:
-        shown = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.search(r"v=(\d+\.\d+\.\d+)", shown.stdout)
-    return found[1] if found else None
