@@ -4,7 +4,8 @@ RealdbError                   exit code
 ├── SettingError              2   a setting, flag or path that cannot be used
 ├── ServerError               3   a server that could not be had, started or reached
 │   └── Refusal               3   one engine cannot serve here; the next one may
-└── EnvironmentProblem        3   the machine or the tested project lacks something we need
+├── EnvironmentProblem        3   the machine or the tested project lacks something we need
+└── IsolationError            3   a test does what its kind of isolation cannot undo or show
 
 Every error carries three sentences: what happened, why, and what to do about it.
 """
@@ -71,3 +72,11 @@ class EnvironmentProblem(RealdbError):
 
 class Refusal(ServerError):
     """One engine cannot serve here; under ``engine = auto`` the next one is asked."""
+
+
+class IsolationError(RealdbError):
+    """A test does what savepoints cannot undo, or cannot show; it needs a database of its own."""
+
+
+class IsolationWarning(UserWarning):
+    """A test does what savepoints show differently than production, or leaves something behind."""

@@ -128,12 +128,7 @@ class Hub:
     # What pytest tells.
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Give a marked test its clone; start a server as soon as one collected test needs it."""
-        names: list[str] = getattr(item, "fixturenames", [])
-        # An engine without our server behind it is the project's own, and not for us to point elsewhere.
-        if {"postgres_engine", "postgres_server"} <= set(names) and self.is_marked(item, COMMIT):
-            # Before all others: what they do to the engine, they do to the clone.
-            names.insert(0, "_postgres_clone")
+        """Start a server as soon as one collected test needs it."""
         if self._eager:
             self._need(item)
 

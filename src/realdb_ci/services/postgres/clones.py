@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import RealdbError, ServerError
 from realdb_ci.services.contract import Server
@@ -31,6 +31,17 @@ class Clone:
 
     name: str
     engine: Engine
+
+    @property
+    def checked_out(self) -> int:
+        """How many connections of its engine nobody has given back."""
+        pool: Any = self.engine.pool
+        return int(pool.checkedout())
+
+    def ask(self, question: str) -> Sequence[Any]:
+        """The rows that a query gives."""
+        with self.engine.connect() as connection:
+            return connection.exec_driver_sql(question).all()
 
 
 class Clones:
@@ -111,6 +122,7 @@ class Clones:
 
         with closing(connect(self._server.url, WAIT_SECONDS)) as connection, connection.cursor() as cursor:
             cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+            database.limit_waiting(cursor, name)
         engine = database.engine_of(database.url_of(self._server.url, name))
         with engine.connect():
             pass  # the pool keeps the connection for the test

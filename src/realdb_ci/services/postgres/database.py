@@ -11,9 +11,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from realdb_ci.errors import ServerError, SettingError
 from realdb_ci.services.contract import Server, masked
+from realdb_ci.services.postgres.connections import APPLICATION
 from realdb_ci.services.postgres.recipe import connect
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
     from sqlalchemy import Engine, MetaData
 
 CONNECT_SECONDS = 10
@@ -38,6 +40,7 @@ def create(server: Server, name: str, extensions: Sequence[str] = ()) -> str:
     with closing(connect(server.url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
         try:
             cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            limit_waiting(cursor, name)
         except psycopg2.errors.InsufficientPrivilege as problem:
             raise ServerError(
                 f"The account in {masked(server.url)} may not create databases",
@@ -54,6 +57,14 @@ def create(server: Server, name: str, extensions: Sequence[str] = ()) -> str:
     return url
 
 
+def limit_waiting(cursor: Cursor, name: str) -> None:
+    """Let no connection to a database wait for a lock for ever, whoever opens it."""
+    from psycopg2.sql import SQL, Identifier, Literal
+
+    setting = SQL("ALTER DATABASE {} SET lock_timeout = {}").format(Identifier(name), Literal(f"{LOCK_SECONDS}s"))
+    cursor.execute(setting)
+
+
 def drop(server_url: str, name: str) -> None:
     """Drop a database, ending connections that tests left open."""
     from psycopg2.sql import SQL, Identifier
@@ -63,7 +74,7 @@ def drop(server_url: str, name: str) -> None:
 
 
 def engine_of(url: str) -> Engine:
-    """An engine of the database at ``url``; no statement of it waits for a lock for ever.
+    """An engine of the database at ``url``.
 
     The driver is the one that our extra installs: which one a bare URL means differs between SQLAlchemy 2.0
     and 2.1.
@@ -72,7 +83,7 @@ def engine_of(url: str) -> Engine:
 
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
-        connect_args={"options": f"-c lock_timeout={LOCK_SECONDS}s"},
+        connect_args={"application_name": APPLICATION},
     )
 
 

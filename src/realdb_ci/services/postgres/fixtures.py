@@ -10,12 +10,15 @@ import pytest
 from realdb_ci.services.access import COMMIT, Access, access
 from realdb_ci.services.active import active
 from realdb_ci.services.contract import Server
+from realdb_ci.services.postgres.hints import hint
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
     from realdb_ci.services.postgres.clones import Clones
+
+_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
@@ -75,31 +78,66 @@ def _postgres_clones(pytestconfig: pytest.Config, postgres_server: Server) -> It
 
 
 @pytest.fixture
-def _postgres_clone(
-    pytestconfig: pytest.Config, postgres_engine: Engine, _postgres_clones: Clones
+def _postgres_isolation(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, postgres_engine: Engine
 ) -> Iterator[None]:
-    """Around a test marked ``realdb(commit=True)``: the engine speaks to a clone of the test's own."""
+    """Around a test: what it does through the engine is undone, or done in a clone of its own."""
     from realdb_ci.services.postgres import isolation
 
-    with access(pytestconfig).step("clone", "postgres"):
-        clone = _postgres_clones.take()
-    with isolation.on_clone(postgres_engine, clone):
-        yield
-    _postgres_clones.give_back(clone)
+    ours, item = access(pytestconfig), request.node
+    test = isolation.Test(item.name, lambda: item.stash.get(_FAILED, False))
+    if not ours.is_marked(item, COMMIT):
+        with isolation.on_lanes(postgres_engine, test):
+            yield
+        return
+    clones: Clones = request.getfixturevalue("_postgres_clones")
+    with ours.step("clone", "postgres"):
+        clone = clones.take()
+    try:
+        with isolation.on_clone(postgres_engine, clone, test):
+            yield
+    finally:
+        clones.give_back(clone)
 
 
 @pytest.fixture
-def db_session(request: pytest.FixtureRequest, postgres_engine: Engine) -> Iterator[Session]:
-    """SQLModel session in a transaction of its own: commit as you like, all of it is rolled back.
+def db_session(postgres_engine: Engine) -> Iterator[Session]:
+    """SQLModel session: commit as you like, all of it is rolled back after the test.
 
     With ``@pytest.mark.realdb(commit=True)`` its commits are real, in a database of the test's own.
     """
-    from realdb_ci.services.postgres import isolation
+    from sqlmodel import Session
 
-    commits = access(request.config).is_marked(request.node, COMMIT)
-    isolated = isolation.committed if commits else isolation.rolled_back
-    with isolated(postgres_engine) as session, active.bind(session=session):
+    with Session(bind=postgres_engine) as session, active.bind(session=session):
         yield session
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Isolate each test that uses our engine."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    # An engine without our server behind it is the project's own, and not for us to point elsewhere.
+    if {"postgres_engine", "postgres_server"} <= set(names):
+        # What wider fixtures write is to stay for all their tests, so they come before; all others after.
+        names.insert(sum(_outlives_a_test(item, name) for name in names), "_postgres_isolation")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Remember that a test failed; where savepoints are the cause, let the failure say so."""
+    if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception):
+        return
+    item.stash[_FAILED] = True
+    is_isolated = "_postgres_isolation" in getattr(item, "fixturenames", ())
+    if is_isolated and not access(item.config).is_marked(item, COMMIT):
+        found = hint(call.excinfo.value)
+        if found:
+            call.excinfo.value.add_note(found)
+
+
+def _outlives_a_test(item: pytest.Item, name: str) -> bool:
+    """Whether a fixture is made once for several tests; pytest puts those first."""
+    definitions = item._fixtureinfo.name2fixturedefs.get(name)  # type: ignore[attr-defined]  # noqa: SLF001
+    return bool(definitions) and definitions[-1].scope != "function"
 
 
 def _build(ours: Access, engine: Engine, server: Server) -> None:

@@ -1,69 +1,84 @@
-"""Isolation: what one test does to PostgreSQL is gone for the next, by rollback or by a clone of its own."""
+"""Isolation: what one test does to PostgreSQL is gone for the next, by rollback or by a clone of its own.
+
+Either way the engine stays the same object and gets other connections for a while, so whoever holds a reference to
+it, the application under test too, is part of the test.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realdb_ci.services.postgres.connections import others, warn_of_left
+from realdb_ci.services.postgres.lanes import Lanes
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
-    from sqlmodel import Session
+    from sqlalchemy import Engine
 
     from realdb_ci.services.postgres.clones import Clone
 
+# What only a commit would check, and what would survive a rollback and reach the next test.
+_LAST = "SELECT pg_advisory_unlock_all(); SET CONSTRAINTS ALL IMMEDIATE"
+_HAS_DEFERRED = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgdeferrable)"
+
+
+@dataclass(frozen=True)
+class Test:
+    """The test that is isolated.
+
+    Attributes:
+        name: for the warnings.
+        failed: whether it has failed so far; its traceback then keeps alive what it would have closed.
+    """
+
+    __test__ = False
+
+    name: str
+    failed: Callable[[], bool]
+
 
 @contextmanager
-def rolled_back(engine: Engine) -> Iterator[Session]:
-    """A session in an outer transaction: its commits release savepoints, and at the end all is undone.
+def on_lanes(engine: Engine, test: Test) -> Iterator[None]:
+    """Let every connection of the engine share one transaction, which is rolled back at the end.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: at the end, for a deferred constraint that a real commit would have
-            refused.
+        psycopg2.IntegrityError: at the end, for a deferred constraint that a real commit would have refused.
     """
-    from sqlmodel import Session
+    from sqlalchemy import NullPool
 
-    with engine.connect() as connection:
-        transaction = connection.begin()
-        try:
-            with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
-                yield session
-            _check_as_a_commit_would(connection)
-        finally:
-            # The test may have ended the outer transaction itself, through the connection.
-            if transaction.is_active:
-                transaction.rollback()
+    kept = engine.pool
+    base = kept.connect()
+    real: Any = base.dbapi_connection
+    before = others(lambda question: _ask(real, question))
+    lanes = Lanes(real, batches=True, deferred=_ask(real, _HAS_DEFERRED)[0][0])
+    engine.pool = NullPool(lanes.connect, dialect=engine.dialect)
+    try:
+        yield
+        left = lanes.checked_out
+        if lanes.finish() and not test.failed():
+            _ask(real, f"{_LAST}; SELECT 1")
+            warn_of_left(test.name, left, before, lambda question: _ask(real, question))
+    finally:
+        engine.pool = kept
+        base.close()  # the pool rolls back what comes back to it
 
 
 @contextmanager
-def on_clone(engine: Engine, clone: Clone) -> Iterator[None]:
-    """Let the engine speak to a clone while the body runs, whoever holds a reference to it."""
+def on_clone(engine: Engine, clone: Clone, test: Test) -> Iterator[None]:
+    """Let the engine speak to a clone while the body runs."""
     kept = engine.pool, engine.url
     engine.pool, engine.url = clone.engine.pool, clone.engine.url
     try:
         yield
+        if not test.failed():
+            warn_of_left(test.name, clone.checked_out, (), clone.ask)
     finally:
         engine.pool, engine.url = kept
 
 
-@contextmanager
-def committed(engine: Engine) -> Iterator[Session]:
-    """A session whose commits are real, for an engine that speaks to a clone."""
-    from sqlmodel import Session
-
-    with Session(bind=engine) as session:
-        yield session
-
-
-def _check_as_a_commit_would(connection: Connection) -> None:
-    """Fire deferred constraints, which a rollback never would, and let go of session-level advisory locks.
-
-    Advisory locks survive a rollback: without this the pool would hand them to the next test.
-    """
-    import psycopg2.extensions as pg
-
-    raw = connection.connection.dbapi_connection
-    if raw is None or raw.info.transaction_status != pg.TRANSACTION_STATUS_INTRANS:
-        return
-    connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
-    connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+def _ask(real: Any, question: str) -> list[Any]:
+    with real.cursor() as cursor:
+        cursor.execute(question)
+        return list(cursor.fetchall())

@@ -1,0 +1,82 @@
+"""Statements: what a SQL text is about to do, as far as isolation has to know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any
+
+_HEAD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|;)*(\w+)", re.DOTALL)
+_READERS = {"select", "show", "explain", "values", "table", "fetch", "set", "savepoint", "release", "declare"}
+_WRITING = re.compile(r"\b(insert|update|delete|merge|nextval|setval|into)\b", re.IGNORECASE)
+_NOTIFYING = re.compile(r"\bpg_notify\s*\(", re.IGNORECASE)
+_LEVEL = re.compile(r"\bisolation\s+level\s+(?!read\s)", re.IGNORECASE)
+_BACK_TO = re.compile(r"rollback\s+(?:work\s+|transaction\s+)?to\b", re.IGNORECASE)
+
+
+class Kind(Enum):
+    """What a statement means to the transaction it runs in."""
+
+    PLAIN = auto()
+    BEGIN = auto()
+    COMMIT = auto()
+    ROLLBACK = auto()
+    ISOLATION = auto()
+    NOTIFY = auto()
+
+
+_KINDS = {
+    "begin": Kind.BEGIN,
+    "start": Kind.BEGIN,
+    "commit": Kind.COMMIT,
+    "end": Kind.COMMIT,
+    "rollback": Kind.ROLLBACK,
+    "abort": Kind.ROLLBACK,
+    "listen": Kind.NOTIFY,
+    "notify": Kind.NOTIFY,
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement, read as far as its first word and a few telling ones.
+
+    Attributes:
+        kind: what it means to the transaction.
+        writes: whether it may change data; a function that a SELECT calls is taken to change none.
+    """
+
+    kind: Kind
+    writes: bool
+
+    @classmethod
+    def of(cls, given: Any, method: str, cursor: Any) -> Statement:
+        """The statement that a DB-API cursor's method was given.
+
+        Args:
+            given: its first argument: text, bytes or psycopg's composed SQL.
+            method: the method's name; what is not execute moves data.
+            cursor: the driver's cursor, which composed SQL needs to become text.
+        """
+        if method in ("copy_from", "copy_to", "callproc"):
+            return cls(Kind.PLAIN, writes=True)
+        if hasattr(given, "as_string"):
+            given = given.as_string(cursor)
+        return _read(given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given))
+
+
+@lru_cache(maxsize=512)
+def _read(text: str) -> Statement:
+    found = _HEAD.match(text)
+    word = found[1].lower() if found else ""
+    kind = _KINDS.get(word, Kind.PLAIN)
+    if kind is Kind.ROLLBACK and _BACK_TO.search(text):
+        kind = Kind.PLAIN
+    elif word in ("set", "begin", "start") and _LEVEL.search(text):
+        kind = Kind.ISOLATION
+    elif _NOTIFYING.search(text):
+        kind = Kind.NOTIFY
+    reads = word in _READERS or word in ("with", "rollback")
+    return Statement(kind, writes=not reads or (word != "set" and bool(_WRITING.search(text))))
