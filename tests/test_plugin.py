@@ -172,7 +172,7 @@ def test_schema_can_be_named(suite: pytest.Pytester) -> None:
     [
         ("nowhere:metadata", "No module named 'nowhere'"),
         ("models:missing", "has no attribute 'missing'"),
-        ("models:Integer", "is not a SQLAlchemy MetaData"),
+        ("models:Integer", "is neither a SQLAlchemy MetaData"),
     ],
 )
 def test_schema_that_does_not_import_is_said_without_a_trace(suite: pytest.Pytester, schema: str, why: str) -> None:

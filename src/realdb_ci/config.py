@@ -99,7 +99,9 @@ class Config:
     Attributes:
         engine: how to get servers: auto, url, docker or embedded.
         services: one text a service: ``postgres``, ``postgres:17-alpine``, ``postgres=<image or url>``.
-        schema: ``package.module:metadata``; empty means ``SQLModel.metadata``.
+        schema: ``package.module:metadata``, ``package.module:function`` (called with a SQLAlchemy connection), or
+            the path of an ``alembic.ini``; empty means ``SQLModel.metadata``.
+        seed: ``package.module:function``, called once with a session when the schema is there.
         extensions: PostgreSQL extensions to create in each database before the schema.
         strict: never fall through to another engine or another major version.
         mirror: a registry that holds the images under the same names, such as ``localhost:5000``.
@@ -111,6 +113,7 @@ class Config:
     engine: str = _setting("auto", _engine)
     services: tuple[str, ...] = _setting((), _texts)
     schema: str = _setting("", _text)
+    seed: str = _setting("", _text)
     extensions: tuple[str, ...] = _setting((), _texts)
     strict: bool = _setting(default=False, read=_switch)
     mirror: str = _setting("", _text)

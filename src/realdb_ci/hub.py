@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,13 +39,17 @@ class Hub:
 
     Args:
         config: the settings of the run.
+        root: the folder they come from.
         pytest_config: pytest's own configuration.
         owner: address of the process that owns the servers, empty where that is this one.
         recorder: the events file, on the process that writes it.
     """
 
-    def __init__(self, config: Config, pytest_config: pytest.Config, owner: str, recorder: Recorder | None) -> None:
+    def __init__(
+        self, config: Config, root: Path, pytest_config: pytest.Config, owner: str, recorder: Recorder | None
+    ) -> None:
         self.config = config
+        self.root = root
         self._pytest = pytest_config
         self._owner = owner
         self._recorder = recorder
@@ -89,9 +94,9 @@ class Hub:
         finally:
             self.record("span", {"name": name, "detail": detail, "start": began, "stop": time.time()})
         if problem is not None:
-            # Outside the handler: the failure has no cause that pytest would show a second time.
             self._report(problem)
-            pytest.fail(str(problem), pytrace=False)
+            # pytest would show causes, too, of which the message holds all a reader needs.
+            raise pytest.fail.Exception(str(problem), pytrace=False) from None
 
     # What a broker asks in the name of other processes (see ``servers.Source``).
 

@@ -32,7 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="an image or a URL for a service: postgres:17-alpine, mongodb=mongodb://...; repeatable",
     )
     group.addoption(
-        "--realdb-schema", metavar="MODULE:METADATA", help="the tables to create, default SQLModel.metadata"
+        "--realdb-schema",
+        metavar="SCHEMA",
+        help="the tables: module:metadata, module:function or alembic.ini; default SQLModel.metadata",
     )
     group.addoption(
         "--realdb-strict",
@@ -53,11 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "strict": option.realdb_strict,
     }
     worker = getattr(config, "workerinput", None)
+    root = settings_root(config.rootpath)
     try:
-        settings = Config.load(settings_root(config.rootpath), os.environ, flags)
+        settings = Config.load(root, os.environ, flags)
         recorder = _record(config, is_worker=worker is not None)
         owner = worker["realdb_broker"] if worker else os.environ.get(BROKER_VARIABLE, "")
-        hub = Hub(settings, config, owner, recorder)
+        hub = Hub(settings, root, config, owner, recorder)
     except SettingError as problem:
         raise pytest.UsageError(str(problem)) from None
     config.stash[ACCESS] = hub

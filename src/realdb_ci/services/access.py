@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -18,6 +19,12 @@ class Access(Protocol):
     """The plugin, as fixtures see it."""
 
     config: Config
+    root: Path
+    """The folder that holds the project's settings; relative paths in them start there."""
+
+    @property
+    def prefix(self) -> str:
+        """What the name of every database of this run starts with, in all its processes."""
 
     def server(self, service: str) -> Server:
         """The run's server of that service; waits until it is ready.

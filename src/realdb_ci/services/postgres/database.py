@@ -1,26 +1,25 @@
-"""Databases on a PostgreSQL server: make one, drop one, build a schema in it."""
+"""Databases on a PostgreSQL server: make one, copy one, drop one, connect to one."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from realdb_ci.errors import ServerError, SettingError
+from realdb_ci.errors import ServerError
 from realdb_ci.services.contract import Server, masked
 from realdb_ci.services.postgres.connections import APPLICATION
 from realdb_ci.services.postgres.recipe import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
-    from sqlalchemy import Engine, MetaData
+    from sqlalchemy import Engine
 
 CONNECT_SECONDS = 10
 # A second connection that waits for a row of the test's own open transaction would wait for ever.
 LOCK_SECONDS = 10
+DRIVER = "postgresql+psycopg2"
 
 
 def url_of(server_url: str, name: str) -> str:
@@ -53,7 +52,7 @@ def create(server: Server, name: str, extensions: Sequence[str] = ()) -> str:
             try:
                 cursor.execute(SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(extension)))
             except psycopg2.Error as problem:
-                raise _lacking(server, url, str(problem)) from None
+                raise lacking(server, url, str(problem)) from None
     return url
 
 
@@ -81,62 +80,20 @@ def engine_of(url: str) -> Engine:
     """
     from sqlalchemy import create_engine, make_url
 
-    return create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
-        connect_args={"application_name": APPLICATION},
-    )
+    return create_engine(make_url(url).set(drivername=DRIVER), connect_args={"application_name": APPLICATION})
 
 
-def metadata(path: str) -> MetaData | None:
-    """The tables to create: what ``schema = "module:attribute"`` names, by default SQLModel's.
-
-    Returns None where no schema is named and nothing has imported sqlmodel.
-
-    Raises:
-        SettingError: the path does not import, or what it names is no MetaData.
-    """
-    if not path:
-        sqlmodel = sys.modules.get("sqlmodel")
-        return sqlmodel.SQLModel.metadata if sqlmodel else None
-    from sqlalchemy import MetaData
-
-    module_name, _, attributes = path.partition(":")
+@contextmanager
+def disposable(url: str) -> Iterator[Engine]:
+    """An engine that leaves no connection behind."""
+    engine = engine_of(url)
     try:
-        found = importlib.import_module(module_name)
-        for attribute in filter(None, attributes.split(".")):
-            found = getattr(found, attribute)
-    except (ImportError, AttributeError, ValueError) as problem:
-        raise SettingError(
-            f"The schema {path!r} cannot be imported",
-            why=f"{type(problem).__name__}: {problem}",
-            remedy="schema is package.module:metadata, importable from the project's folder.",
-        ) from problem
-    found = getattr(found, "metadata", found)
-    if not isinstance(found, MetaData):
-        raise SettingError(
-            f"The schema {path!r} is not a SQLAlchemy MetaData",
-            why=f"it is {type(found).__name__}",
-            remedy='Name the MetaData itself, as in schema = "shop.models:Base.metadata".',
-        )
-    return found
+        yield engine
+    finally:
+        engine.dispose()
 
 
-def build(engine: Engine, tables: MetaData, server: Server) -> None:
-    """Create the tables.
-
-    Raises:
-        ServerError: the server cannot hold the schema; the message says what this server lacks.
-    """
-    from sqlalchemy.exc import DBAPIError
-
-    try:
-        tables.create_all(engine)
-    except DBAPIError as problem:
-        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        raise _lacking(server, url, str(problem.orig)) from problem
-
-
-def _lacking(server: Server, url: str, why: str) -> ServerError:
+def lacking(server: Server, url: str, why: str) -> ServerError:
     """The error for a schema the server cannot hold, with what the server has to offer."""
     with closing(connect(url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT string_agg(name, ', ' ORDER BY name) FROM pg_available_extensions")

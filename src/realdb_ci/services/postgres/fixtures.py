@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realdb_ci.services.access import COMMIT, Access, access
+from realdb_ci.services.access import COMMIT, access
 from realdb_ci.services.active import active
 from realdb_ci.services.contract import Server
 from realdb_ci.services.postgres.hints import hint
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from realdb_ci.services.postgres.clones import Clones
+    from realdb_ci.services.postgres.template import Template
 
 _FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
@@ -28,14 +29,36 @@ def postgres_server(pytestconfig: pytest.Config) -> Server:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[str]:
-    """URL (``postgresql://...``) of an empty database that belongs to this test process."""
+def _postgres_template(pytestconfig: pytest.Config, postgres_server: Server) -> Template:
+    """What databases with the project's schema are copies of."""
+    from realdb_ci.services.postgres.schema import Schema
+    from realdb_ci.services.postgres.template import Template
+
+    ours = access(pytestconfig)
+    with ours.step("schema", "postgres"):
+        return Template(postgres_server, ours.prefix, Schema.of(ours.config, ours.root))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, postgres_server: Server
+) -> Iterator[str]:
+    """URL (``postgresql://...``) of a database that belongs to this test process.
+
+    It has the project's schema and seed where any test of the run asks for ``postgres_engine``, and is empty in a
+    run whose tests never do: they bring a schema of their own.
+    """
     from realdb_ci.services.postgres import database
 
     ours = access(pytestconfig)
     name = ours.database_name()
-    with ours.step("database", "postgres"):
-        url = database.create(postgres_server, name, ours.config.extensions)
+    if any("postgres_engine" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        template: Template = request.getfixturevalue("_postgres_template")
+        with ours.step("schema", "postgres"):
+            url = template.clone(name)
+    else:
+        with ours.step("database", "postgres"):
+            url = database.create(postgres_server, name, ours.config.extensions)
     yield url
     # A server of ours goes away as a whole, a moment from now.
     if not postgres_server.owned:
@@ -43,36 +66,29 @@ def postgres_url(pytestconfig: pytest.Config, postgres_server: Server) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def postgres_engine(pytestconfig: pytest.Config, postgres_server: Server, postgres_url: str) -> Iterator[Engine]:
-    """SQLAlchemy engine of that database, with the project's tables created once."""
+def postgres_engine(
+    pytestconfig: pytest.Config, postgres_url: str, _postgres_template: Template
+) -> Iterator[Engine]:
+    """SQLAlchemy engine of that database, with the project's tables in it."""
     from realdb_ci.services.postgres import database
 
-    ours = access(pytestconfig)
-    engine = database.engine_of(postgres_url)
-    try:
-        with ours.step("schema", "postgres"):
-            _build(ours, engine, postgres_server)
+    with database.disposable(postgres_url) as engine:
+        with access(pytestconfig).step("schema", "postgres"):
+            _postgres_template.fill(postgres_url)
+            with engine.connect():
+                pass  # the pool keeps the connection, and SQLAlchemy what it asked the server
         yield engine
-    finally:
-        engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def _postgres_clones(pytestconfig: pytest.Config, postgres_server: Server) -> Iterator[Clones]:
+def _postgres_clones(
+    pytestconfig: pytest.Config, postgres_server: Server, _postgres_template: Template
+) -> Iterator[Clones]:
     """The clones of this test process, made ahead of the tests that are marked for them."""
-    from realdb_ci.services.postgres import database
     from realdb_ci.services.postgres.clones import Clones
 
     ours = access(pytestconfig)
-
-    def build(url: str) -> None:
-        engine = database.engine_of(url)
-        try:
-            _build(ours, engine, postgres_server)
-        finally:
-            engine.dispose()
-
-    clones = Clones(postgres_server, ours.database_name(), ours.marked(COMMIT), build)
+    clones = Clones(postgres_server, _postgres_template, ours.database_name(), ours.marked(COMMIT))
     yield clones
     clones.close()
 
@@ -138,11 +154,3 @@ def _outlives_a_test(item: pytest.Item, name: str) -> bool:
     """Whether a fixture is made once for several tests; pytest puts those first."""
     definitions = item._fixtureinfo.name2fixturedefs.get(name)  # type: ignore[attr-defined]  # noqa: SLF001
     return bool(definitions) and definitions[-1].scope != "function"
-
-
-def _build(ours: Access, engine: Engine, server: Server) -> None:
-    from realdb_ci.services.postgres import database
-
-    tables = database.metadata(ours.config.schema)
-    if tables is not None:
-        database.build(engine, tables, server)

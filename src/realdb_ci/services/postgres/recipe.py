@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from realdb_ci.errors import EnvironmentProblem, ServerError
 from realdb_ci.services.contract import ContainerRecipe, Facts, Installation, ProcessRecipe, masked
 from realdb_ci.services.postgres import installations
+from realdb_ci.services.postgres.connections import APPLICATION
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -155,7 +156,7 @@ def connect(url: str, seconds: float) -> Connection:
     import psycopg2
 
     try:
-        connection = psycopg2.connect(url, connect_timeout=max(2, int(seconds)))
+        connection = psycopg2.connect(url, connect_timeout=max(2, int(seconds)), application_name=APPLICATION)
     except psycopg2.OperationalError as problem:
         text = " ".join(str(problem).split())
         if (
