@@ -106,6 +106,7 @@ class Config:
         strict: never fall through to another engine or another major version.
         mirror: a registry that holds the images under the same names, such as ``localhost:5000``.
         redis: fake (fakeredis, in this process) or real (a server, like the other services).
+        keep: whether the database of a failed test that is marked ``realdb(commit=True)`` stays to be looked into.
         startup_timeout: seconds a server may take from its start to its first answer.
 
     """
@@ -118,6 +119,7 @@ class Config:
     strict: bool = _setting(default=False, read=_switch)
     mirror: str = _setting("", _text)
     redis: str = _setting("fake", _redis)
+    keep: bool = _setting(default=False, read=_switch)
     startup_timeout: float = _setting(60.0, _seconds)
 
     @classmethod

@@ -18,6 +18,7 @@ import pytest
 from realdb_ci import doubles, services
 from realdb_ci.config import Config
 from realdb_ci.errors import RealdbError
+from realdb_ci.kept import Kept
 from realdb_ci.services.access import COMMIT
 from realdb_ci.services.active import active
 
@@ -59,6 +60,7 @@ class Hub:
         self._needed: dict[str, None] = {}
         self._marked: Counter[str] = Counter()
         self._said: set[str] = set()
+        self._kept = Kept(pytest_config)
         self._lock = threading.Lock()
         option = pytest_config.option
         self._eager = not option.collectonly and not any(getattr(option, one, None) for one in _DESELECTING)
@@ -82,6 +84,10 @@ class Hub:
     def marked(self, word: str) -> int:
         """How many of this process's tests carry it."""
         return self._marked[word]
+
+    def keep(self, server: Server, what: str) -> None:
+        """Have the end of the run tell of a database that stays."""
+        self.record("kept", {"what": what, "owned": server.owned})
 
     @contextlib.contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
@@ -125,6 +131,8 @@ class Hub:
 
     def record(self, event: str, fields: Mapping[str, Any]) -> None:
         """Record an event here, or have the process do it that writes the events file."""
+        if event == "kept" and not self._worker:
+            self._kept.add(fields["what"], owned=fields["owned"])
         if self._recorder is not None:
             self._recorder.write(event, **{"worker": self._worker or None, **fields})
         elif self._worker:
@@ -164,6 +172,10 @@ class Hub:
     def pytest_configure_node(self, node: Any) -> None:
         """Under xdist, tell a new worker where to ask for servers."""
         node.workerinput["realdb_broker"] = self._broker.address
+
+    def pytest_terminal_summary(self) -> None:
+        """Say which databases were kept, and keep their servers until the reader is done."""
+        self._kept.tell()
 
     def pytest_unconfigure(self) -> None:
         """Stop what this process owns."""

@@ -42,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const=True,
         help="never fall through to another engine or another major version",
     )
+    group.addoption(
+        "--realdb-keep",
+        action="store_const",
+        const=True,
+        help="keep the database of a failed test marked realdb(commit=True), and say how to look into it",
+    )
     group.addoption("--realdb-events", metavar="FILE", help="append what happens to this file, as JSON lines")
 
 
@@ -53,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "services": tuple(option.realdb_service),
         "schema": option.realdb_schema,
         "strict": option.realdb_strict,
+        "keep": option.realdb_keep,
     }
     worker = getattr(config, "workerinput", None)
     root = settings_root(config.rootpath)

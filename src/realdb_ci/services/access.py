@@ -42,6 +42,14 @@ class Access(Protocol):
     def marked(self, word: str) -> int:
         """How many of this process's tests carry it."""
 
+    def keep(self, server: Server, what: str) -> None:
+        """Tell the reader, at the end of the run, how to look into a database that stays.
+
+        Args:
+            server: where it is; one of ours lives until the reader is done.
+            what: one line, with the command.
+        """
+
     def step(self, name: str, detail: str = "") -> AbstractContextManager[None]:
         """Around work on a database: its time is the infrastructure's, and an error of ours fails the test.
 

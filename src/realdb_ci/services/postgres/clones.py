@@ -144,6 +144,11 @@ class Clones:
         else:
             self._thread.submit(self._drop, clone)
 
+    def keep(self, clone: Clone) -> str:
+        """Let a clone outlive its test and the run; return its URL."""
+        clone.close()
+        return database.keep(self._server.url, clone.name)
+
     def close(self) -> None:
         """Make no more, and end our connections to those that nobody took; the run's end drops them."""
         self._thread.shutdown(cancel_futures=True)

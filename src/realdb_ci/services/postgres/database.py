@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -54,6 +55,18 @@ def create(server: Server, name: str, extensions: Sequence[str] = ()) -> str:
             except psycopg2.Error as problem:
                 raise lacking(server, url, str(problem)) from None
     return url
+
+
+def keep(server_url: str, name: str) -> str:
+    """Save a database from the sweep at the end of the run, under another name; return its URL."""
+    from psycopg2.sql import SQL, Identifier
+
+    kept = f"realdb_kept_{secrets.token_hex(4)}"
+    with closing(connect(server_url, CONNECT_SECONDS)) as connection, connection.cursor() as cursor:
+        # Renaming needs a database without connections, and a failed test may have left some.
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        cursor.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(Identifier(name), Identifier(kept)))
+    return url_of(server_url, kept)
 
 
 def limit_waiting(cursor: Cursor, name: str) -> None:

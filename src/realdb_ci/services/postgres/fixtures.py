@@ -9,7 +9,7 @@ import pytest
 
 from realdb_ci.services.access import COMMIT, access
 from realdb_ci.services.active import active
-from realdb_ci.services.contract import Server
+from realdb_ci.services.contract import Server, masked
 from realdb_ci.services.postgres.hints import hint
 
 if TYPE_CHECKING:
@@ -107,13 +107,18 @@ def _postgres_isolation(
             yield
         return
     clones: Clones = request.getfixturevalue("_postgres_clones")
+    server: Server = request.getfixturevalue("postgres_server")
     with ours.step("clone", "postgres"):
         clone = clones.take()
     try:
         with isolation.on_clone(postgres_engine, clone, test):
             yield
     finally:
-        clones.give_back(clone)
+        if ours.config.keep and test.failed():
+            url = clones.keep(clone)
+            ours.keep(server, f"{item.nodeid}: psql {url if server.owned else masked(url)}")
+        else:
+            clones.give_back(clone)
 
 
 @pytest.fixture
