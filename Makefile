@@ -15,11 +15,13 @@ help: ## Show this list
 
 env: $(STAMP) ## Make the environment in .venv from the pinned requirements
 
-$(STAMP): requirements/dev.txt pyproject.toml src/realdb_ci/__init__.py
+$(STAMP): requirements/dev.txt requirements/pytest-asyncio.txt pyproject.toml src/realdb_ci/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv --without-pip $(VENV)
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	rm -rf $(VENV)/with-pytest-asyncio
+	$(PIP) install --quiet --no-deps --require-hashes --target $(VENV)/with-pytest-asyncio -r requirements/pytest-asyncio.txt
 	@touch $@
 
 demo: env ## Run the sample projects on real databases and show the report
@@ -47,6 +49,9 @@ requirements: env ## Resolve the pinned requirements again
 	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header --output-file requirements/dev.txt
+	$(BIN)/uv pip compile --group asyncio --no-deps --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header \
+		--output-file requirements/pytest-asyncio.txt
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .realdb-ci .pytest_cache .mypy_cache .ruff_cache .hypothesis

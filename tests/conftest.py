@@ -2,7 +2,9 @@
 
 import functools
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -56,3 +58,11 @@ def docker_engine() -> Iterator[docker.DockerClient]:
 def mirror() -> str:
     """The registry that has the stand-in images."""
     return MIRROR
+
+
+@pytest.fixture
+def with_pytest_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pytest processes that the test starts have pytest-asyncio, which lies beside our environment."""
+    folder = Path(sys.prefix) / "with-pytest-asyncio"
+    assert (folder / "pytest_asyncio").is_dir(), f"`make env` puts pytest-asyncio into {folder}"
+    monkeypatch.setenv("PYTHONPATH", str(folder))
