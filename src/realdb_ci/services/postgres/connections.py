@@ -52,27 +52,40 @@ class Other:
         return self.state.startswith("idle in transaction")
 
 
-def others(ask: Callable[[str], Sequence[Any]]) -> list[Other]:
-    """The connections of others to the database that ``ask`` puts its question to."""
-    return [Other(*row) for row in ask(f"{REFRESH}; {OTHERS}")]
+def others(ask: Callable[[str], Sequence[Any]], *before: str) -> list[Other]:
+    """The connections of others to the database that ``ask`` puts its question to.
+
+    Args:
+        ask: runs statements and returns the rows of the last one.
+        before: statements to run first, in the same round trip.
+    """
+    return [Other(*row) for row in ask("; ".join((*before, REFRESH, OTHERS)))]
 
 
-def warn_of_left(test: str, checked_out: int, before: Iterable[Other], ask: Callable[[str], Sequence[Any]]) -> None:
+def warn_of_left(
+    test: str,
+    checked_out: int,
+    before: Iterable[Other],
+    now: Sequence[Other],
+    ask: Callable[[str], Sequence[Any]],
+) -> None:
     """Warn of connections that a test opened and left, or left in a transaction.
 
     Args:
         test: its name.
         checked_out: how many connections of our engine it has not given back.
         before: the connections of others when the test began; a pool that the application keeps is no leak.
-        ask: runs a query and returns its rows.
+        now: those when it ended.
+        ask: see ``others``.
     """
     old = {one.pid for one in before}
     held = {one.pid for one in before if one.holds}
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while left := [one for one in others(ask) if one.pid not in old or (one.holds and one.pid not in held)]:
+    while left := [one for one in now if one.pid not in old or (one.holds and one.pid not in held)]:
         if time.monotonic() > deadline:
             break
         time.sleep(PAUSE_SECONDS)
+        now = others(ask)
     found = [str(one) for one in left]
     if checked_out:
         found.append(f"{checked_out} of postgres_engine, never closed")

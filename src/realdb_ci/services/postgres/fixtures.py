@@ -93,6 +93,14 @@ def _postgres_clones(
     clones.close()
 
 
+@pytest.fixture(scope="session")
+def _postgres_deferred(postgres_engine: Engine) -> bool:
+    """Whether the schema has constraints that only a commit checks."""
+    from realdb_ci.services.postgres import isolation
+
+    return isolation.has_deferred(postgres_engine)
+
+
 @pytest.fixture
 def _postgres_isolation(
     request: pytest.FixtureRequest, pytestconfig: pytest.Config, postgres_engine: Engine
@@ -103,7 +111,7 @@ def _postgres_isolation(
     ours, item = access(pytestconfig), request.node
     test = isolation.Test(item.name, lambda: item.stash.get(_FAILED, False))
     if not ours.is_marked(item, COMMIT):
-        with isolation.on_lanes(postgres_engine, test):
+        with isolation.on_lanes(postgres_engine, test, deferred=request.getfixturevalue("_postgres_deferred")):
             yield
         return
     clones: Clones = request.getfixturevalue("_postgres_clones")

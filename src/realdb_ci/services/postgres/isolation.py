@@ -6,6 +6,7 @@ it, the application under test too, is part of the test.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from realdb_ci.services.postgres.clones import Clone
 
 # What only a commit would check, and what would survive a rollback and reach the next test.
-_LAST = "SELECT pg_advisory_unlock_all(); SET CONSTRAINTS ALL IMMEDIATE"
+LAST = ("SELECT pg_advisory_unlock_all()", "SET CONSTRAINTS ALL IMMEDIATE")
 _HAS_DEFERRED = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgdeferrable)"
 
 
@@ -39,9 +40,20 @@ class Test:
     failed: Callable[[], bool]
 
 
+def has_deferred(engine: Engine) -> bool:
+    """Whether the schema has constraints that only a commit checks."""
+    with engine.connect() as connection:
+        return bool(connection.exec_driver_sql(_HAS_DEFERRED).scalar())
+
+
 @contextmanager
-def on_lanes(engine: Engine, test: Test) -> Iterator[None]:
+def on_lanes(engine: Engine, test: Test, *, deferred: bool) -> Iterator[None]:
     """Let every connection of the engine share one transaction, which is rolled back at the end.
+
+    Args:
+        engine: whose connections.
+        test: that runs in the body.
+        deferred: whether a commit has deferred constraints to check.
 
     Raises:
         psycopg2.IntegrityError: at the end, for a deferred constraint that a real commit would have refused.
@@ -51,15 +63,15 @@ def on_lanes(engine: Engine, test: Test) -> Iterator[None]:
     kept = engine.pool
     base = kept.connect()
     real: Any = base.dbapi_connection
-    before = others(lambda question: _ask(real, question))
-    lanes = Lanes(real, batches=True, deferred=_ask(real, _HAS_DEFERRED)[0][0])
+    ask = functools.partial(_ask, real)
+    before = others(ask)
+    lanes = Lanes(real, batches=True, deferred=deferred)
     engine.pool = NullPool(lanes.connect, dialect=engine.dialect)
     try:
         yield
         left = lanes.checked_out
         if lanes.finish() and not test.failed():
-            _ask(real, f"{_LAST}; SELECT 1")
-            warn_of_left(test.name, left, before, lambda question: _ask(real, question))
+            warn_of_left(test.name, left, before, others(ask, *LAST), ask)
     finally:
         engine.pool = kept
         base.close()  # the pool rolls back what comes back to it
@@ -73,7 +85,8 @@ def on_clone(engine: Engine, clone: Clone, test: Test) -> Iterator[None]:
     try:
         yield
         if not test.failed():
-            warn_of_left(test.name, clone.checked_out, (), clone.ask)
+            left = clone.checked_out
+            warn_of_left(test.name, left, (), others(clone.ask), clone.ask)
     finally:
         engine.pool, engine.url = kept
 
