@@ -14,13 +14,14 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any, Self
 
 from realdb_ci.errors import RealdbError, ServerError, SettingError
 from realdb_ci.servers import Source
 from realdb_ci.services.contract import Server, Wish
 
+BACKLOG = 128
 Record = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -36,7 +37,9 @@ class Broker:
         self._source = source
         self._record = record
         self._key = secrets.token_bytes(16)
-        self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
+        # No key here: each asker is challenged in its own thread, and a silent one keeps no other waiting. The
+        # queue holds all workers at once: one that finds no room in it would wait for our challenge for ever.
+        self._listener = Listener(("127.0.0.1", 0), backlog=BACKLOG)
         self._port = int(self._listener.address[1])
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="realdb-ci-broker", daemon=True)
@@ -66,14 +69,18 @@ class Broker:
         while not self._closing.is_set():
             try:
                 connection = self._listener.accept()
-            except (AuthenticationError, EOFError, OSError):
-                continue  # a stranger, or somebody who went away
+            except OSError:
+                continue  # somebody who went away
             threading.Thread(target=self._serve, args=(connection,), name="realdb-ci-request", daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         with connection:
             try:
+                deliver_challenge(connection, self._key)
+                answer_challenge(connection, self._key)
                 answer = self._answer(json.loads(connection.recv_bytes()))
+            except AuthenticationError:
+                return  # a stranger
             except RealdbError as problem:
                 answer = {"problem": problem.to_dict()}
             except (EOFError, OSError, ValueError, KeyError, TypeError) as problem:

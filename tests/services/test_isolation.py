@@ -237,3 +237,72 @@ def test_lock_is_not_waited_for_for_ever(suite: pytest.Pytester) -> None:
         """
     )
     suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=1)
+
+
+def test_session_that_is_asked_for_by_name_is_isolated_too(suite: pytest.Pytester) -> None:
+    """``request.getfixturevalue`` is not seen at collection, and its commits are undone all the same."""
+    suite.makepyfile(
+        """
+        import pytest
+        from models import Shelf
+        from sqlmodel import select
+
+        @pytest.mark.parametrize("turn", [1, 2, pytest.param(3, marks=pytest.mark.realdb(commit=True))])
+        def test_it(request, turn):
+            session = request.getfixturevalue("db_session")
+            assert session.exec(select(Shelf)).all() == []
+            session.add(Shelf())
+            session.commit()
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=3)
+
+
+def test_engine_of_the_projects_own_is_isolated_on_its_driver(suite: pytest.Pytester) -> None:
+    """A project that makes its engine itself, on psycopg 3 here, gets both kinds of isolation."""
+    suite.makeconftest(
+        """
+        import pytest
+        from models import SQLModel
+        from sqlalchemy import create_engine
+
+        @pytest.fixture(scope="session")
+        def postgres_engine(postgres_url):
+            engine = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
+            SQLModel.metadata.create_all(engine)
+            yield engine
+            engine.dispose()
+        """
+    )
+    suite.makepyfile(
+        """
+        import pytest
+        from models import Shelf
+        from sqlalchemy import text
+        from sqlalchemy.exc import DBAPIError
+        from sqlmodel import Session, select
+        from realdb_ci.errors import IsolationError
+
+        @pytest.mark.parametrize("turn", [1, 2, pytest.param(3, marks=pytest.mark.realdb(commit=True))])
+        def test_commit(db_session, postgres_engine, turn):
+            assert postgres_engine.driver == "psycopg"
+            assert db_session.exec(select(Shelf)).all() == []
+            db_session.add(Shelf())
+            db_session.commit()
+            with Session(postgres_engine) as other:
+                assert len(other.exec(select(Shelf)).all()) == 1
+                with pytest.raises(DBAPIError):
+                    other.execute(text("SELECT nonsense"))
+            assert len(db_session.exec(select(Shelf)).all()) == 1
+
+        def test_level(postgres_engine):
+            serializable = postgres_engine.execution_options(isolation_level="SERIALIZABLE")
+            with pytest.raises(IsolationError), serializable.connect() as connection:
+                connection.execute(text("SELECT 1"))
+
+        def test_autocommit(postgres_engine):
+            with postgres_engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                connection.execute(text("INSERT INTO shelf DEFAULT VALUES"))
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=5)

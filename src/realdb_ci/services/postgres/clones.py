@@ -49,10 +49,10 @@ class Clone:
         pool: Any = self.engine.pool
         return int(pool.checkedout())
 
-    def ask(self, question: str) -> Sequence[Any]:
-        """The rows that a query gives."""
+    def ask(self, *statements: str) -> Sequence[Any]:
+        """The rows that the last of these statements gives."""
         with self.engine.connect() as connection:
-            return connection.exec_driver_sql(question).all()
+            return connection.exec_driver_sql("; ".join(statements)).all()
 
     def renew(self) -> bool:
         """Undo what its test did; False where only a new clone is as the template is."""

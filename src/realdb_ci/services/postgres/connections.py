@@ -24,6 +24,8 @@ OTHERS = """
 PATIENCE_SECONDS = 0.5
 PAUSE_SECONDS = 0.01
 
+Ask = Callable[..., Sequence[Any]]
+
 
 @dataclass(frozen=True)
 class Other:
@@ -52,14 +54,14 @@ class Other:
         return self.state.startswith("idle in transaction")
 
 
-def others(ask: Callable[[str], Sequence[Any]], *before: str) -> list[Other]:
+def others(ask: Ask, *before: str) -> list[Other]:
     """The connections of others to the database that ``ask`` puts its question to.
 
     Args:
-        ask: runs statements and returns the rows of the last one.
-        before: statements to run first, in the same round trip.
+        ask: runs statements, and returns the rows of the last one.
+        before: statements to run first.
     """
-    return [Other(*row) for row in ask("; ".join((*before, REFRESH, OTHERS)))]
+    return [Other(*row) for row in ask(*before, REFRESH, OTHERS)]
 
 
 def warn_of_left(
@@ -67,7 +69,7 @@ def warn_of_left(
     checked_out: int,
     before: Iterable[Other],
     now: Sequence[Other],
-    ask: Callable[[str], Sequence[Any]],
+    ask: Ask,
 ) -> None:
     """Warn of connections that a test opened and left, or left in a transaction.
 

@@ -110,7 +110,12 @@ def _postgres_isolation(
 
     ours, item = access(pytestconfig), request.node
     test = isolation.Test(item.name, lambda: item.stash.get(_FAILED, False))
-    if not ours.is_marked(item, COMMIT):
+    commits = ours.is_marked(item, COMMIT)
+    is_ours = "postgres_server" in request.fixturenames
+    if not isolation.is_possible(postgres_engine) or (commits and not is_ours):
+        yield  # the project's own, and not for us to point elsewhere
+        return
+    if not commits:
         with isolation.on_lanes(postgres_engine, test, deferred=request.getfixturevalue("_postgres_deferred")):
             yield
         return
@@ -130,7 +135,7 @@ def _postgres_isolation(
 
 
 @pytest.fixture
-def db_session(postgres_engine: Engine) -> Iterator[Session]:
+def db_session(postgres_engine: Engine, _postgres_isolation: None) -> Iterator[Session]:
     """SQLModel session: commit as you like, all of it is rolled back after the test.
 
     With ``@pytest.mark.realdb(commit=True)`` its commits are real, in a database of the test's own.
@@ -144,9 +149,10 @@ def db_session(postgres_engine: Engine) -> Iterator[Session]:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Isolate each test that uses our engine."""
     names: list[str] = getattr(item, "fixturenames", [])
-    # An engine without our server behind it is the project's own, and not for us to point elsewhere.
-    if {"postgres_engine", "postgres_server"} <= set(names):
+    if "postgres_engine" in names:
         # What wider fixtures write is to stay for all their tests, so they come before; all others after.
+        if "_postgres_isolation" in names:
+            names.remove("_postgres_isolation")
         names.insert(sum(_outlives_a_test(item, name) for name in names), "_postgres_isolation")
 
 

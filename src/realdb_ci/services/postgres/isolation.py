@@ -6,13 +6,13 @@ it, the application under test too, is part of the test.
 
 from __future__ import annotations
 
-import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realdb_ci.services.postgres.connections import others, warn_of_left
+from realdb_ci.services.postgres.connections import APPLICATION, others, warn_of_left
 from realdb_ci.services.postgres.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ class Test:
     failed: Callable[[], bool]
 
 
+def is_possible(engine: object) -> bool:
+    """Whether this is a SQLAlchemy engine of PostgreSQL; a project's own fixture may give anything."""
+    known = getattr(sys.modules.get("sqlalchemy"), "Engine", ())
+    return isinstance(engine, known) and engine.dialect.name == "postgresql"
+
+
 def has_deferred(engine: Engine) -> bool:
     """Whether the schema has constraints that only a commit checks."""
     with engine.connect() as connection:
@@ -63,15 +69,14 @@ def on_lanes(engine: Engine, test: Test, *, deferred: bool) -> Iterator[None]:
     kept = engine.pool
     base = kept.connect()
     real: Any = base.dbapi_connection
-    ask = functools.partial(_ask, real)
-    before = others(ask)
-    lanes = Lanes(real, batches=True, deferred=deferred)
+    lanes = Lanes(real, batches=engine.driver == "psycopg2", deferred=deferred)
+    before = others(lanes.ask)
     engine.pool = NullPool(lanes.connect, dialect=engine.dialect)
     try:
         yield
         left = lanes.checked_out
         if lanes.finish() and not test.failed():
-            warn_of_left(test.name, left, before, others(ask, *LAST), ask)
+            warn_of_left(test.name, left, before, others(lanes.ask, *LAST), lanes.ask)
     finally:
         engine.pool = kept
         base.close()  # the pool rolls back what comes back to it
@@ -81,17 +86,27 @@ def on_lanes(engine: Engine, test: Test, *, deferred: bool) -> Iterator[None]:
 def on_clone(engine: Engine, clone: Clone, test: Test) -> Iterator[None]:
     """Let the engine speak to a clone while the body runs."""
     kept = engine.pool, engine.url
-    engine.pool, engine.url = clone.engine.pool, clone.engine.url
+    with _engine_of(clone, engine) as other:
+        engine.pool, engine.url = other.pool, other.url
+        try:
+            yield
+            if not test.failed():
+                pool: Any = other.pool
+                warn_of_left(test.name, pool.checkedout(), (), others(clone.ask), clone.ask)
+        finally:
+            engine.pool, engine.url = kept
+
+
+@contextmanager
+def _engine_of(clone: Clone, engine: Engine) -> Iterator[Engine]:
+    """An engine of the clone on the driver of the given one, which may be the project's own."""
+    if engine.driver == clone.engine.driver:
+        yield clone.engine
+        return
+    from sqlalchemy import create_engine
+
+    other = create_engine(engine.url.set(database=clone.name), connect_args={"application_name": APPLICATION})
     try:
-        yield
-        if not test.failed():
-            left = clone.checked_out
-            warn_of_left(test.name, left, (), others(clone.ask), clone.ask)
+        yield other
     finally:
-        engine.pool, engine.url = kept
-
-
-def _ask(real: Any, question: str) -> list[Any]:
-    with real.cursor() as cursor:
-        cursor.execute(question)
-        return list(cursor.fetchall())
+        other.dispose()

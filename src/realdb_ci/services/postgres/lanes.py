@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from contextlib import closing
 from typing import Any
 
 from realdb_ci.errors import IsolationError, IsolationWarning
@@ -163,13 +164,20 @@ class Lanes:
             raise
         self._execute("ROLLBACK TO SAVEPOINT realdb_check", "RELEASE SAVEPOINT realdb_check")
 
+    def ask(self, *statements: str) -> list[Any]:
+        """Run statements past all lanes, and return the rows of the last one."""
+        with self._executed(*statements) as cursor:
+            return list(cursor.fetchall())
+
     def _execute(self, *statements: str) -> None:
+        with self._executed(*statements):
+            pass
+
+    def _executed(self, *statements: str) -> closing[Any]:
         cursor = self.real.cursor()
-        try:
-            for statement in ("; ".join(statements),) if self._batches else statements:
-                cursor.execute(statement)
-        finally:
-            cursor.close()
+        for statement in ("; ".join(statements),) if self._batches else statements:
+            cursor.execute(statement)
+        return closing(cursor)
 
 
 _TRANSACTIONS = {
