@@ -1,7 +1,9 @@
 """Servers of one run: started once, all at the same time, and gone at the end; and the broker that shares them."""
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from typing import Any
@@ -115,6 +117,14 @@ def test_stranger_without_the_key_is_turned_away(broker: Broker) -> None:
     with pytest.raises((AuthenticationError, EOFError, OSError)):
         Client(("127.0.0.1", port), authkey=b"guess")
     assert RemoteServers(broker.address).prefix
+
+
+def test_silent_stranger_keeps_nobody_waiting(broker: Broker) -> None:
+    """Many workers ask at once, beside somebody who connects and says nothing, and all are answered."""
+    port = int(broker.address.partition(":")[0])
+    with socket.create_connection(("127.0.0.1", port)), ThreadPoolExecutor(32) as askers:
+        asked = [askers.submit(RemoteServers, broker.address) for _ in range(64)]
+        assert {one.result(timeout=30).prefix for one in asked} == {RemoteServers(broker.address).prefix}
 
 
 @pytest.mark.parametrize("request_", [b"not json", b'{"ask": "everything"}', b'{"ask": "get"}', b"[]"])
