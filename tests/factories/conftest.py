@@ -7,25 +7,10 @@ import pytest
 ARGUMENTS = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "-W", "error")
 CONFTEST = """
 import pytest
-from realdb_ci.services.active import active
 
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-@pytest.fixture
-async def async_db_session(postgres_engine, anyio_backend):
-    from sqlalchemy.ext.asyncio import create_async_engine
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
-    engine = create_async_engine(postgres_engine.url.set(drivername="postgresql+asyncpg"))
-    async with engine.connect() as connection:
-        await connection.begin()
-        async with AsyncSession(bind=connection, join_transaction_mode="create_savepoint") as session:
-            with active.bind(async_session=session):
-                yield session
-        await connection.rollback()
-    await engine.dispose()
 """
 MODELS = """
 from sqlmodel import Field, Relationship, SQLModel

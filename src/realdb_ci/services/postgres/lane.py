@@ -28,6 +28,7 @@ class Lane:
         savepoint: where its transaction begins, empty outside of one.
         wrote: whether that transaction may have changed something.
         failed: whether one of its statements failed, so that only a rollback helps.
+        refusal: raised by the next statement, for a mode that savepoints do not have.
         disturbed: whether other lanes have written since, so that a rollback would undo their work too.
     """
 
@@ -35,6 +36,7 @@ class Lane:
         self._lanes = lanes
         self.savepoint = ""
         self.wrote = self.failed = self.disturbed = False
+        self.refusal: IsolationError | None = None
         self._autocommit = False
 
     def __getattr__(self, name: str) -> Any:
@@ -63,8 +65,8 @@ class Lane:
         self._lanes.give_back(self)
 
     def terminate(self) -> None:
-        """End this lane, as SQLAlchemy does with connections it has given up."""
-        self._lanes.give_back(self)
+        """End this lane, as SQLAlchemy does where nothing can be awaited, after a cancellation for instance."""
+        self._lanes.abandon(self)
 
     @property
     def autocommit(self) -> bool:
@@ -86,21 +88,24 @@ class Lane:
         self.set_isolation_level(level)
 
     def set_isolation_level(self, level: Any) -> None:
-        """READ COMMITTED and AUTOCOMMIT; all others need a real transaction.
+        """READ COMMITTED and AUTOCOMMIT; with any other the next statement is refused.
 
-        Raises:
-            IsolationError: for the others.
+        Only the next statement: SQLAlchemy would not give back a connection that raised while it was made.
         """
         name = str(getattr(level, "name", level)).lower()
+        self.refusal = None
         if name not in (*_AUTOCOMMIT, *_READ_COMMITTED):
-            raise unlike_savepoints("sets an isolation level", "one transaction has one level, and it has begun")
+            self.refusal = unlike_savepoints(
+                "sets an isolation level", "one transaction has one level, and it has begun"
+            )
         self.autocommit = name in _AUTOCOMMIT
 
     def set_session(self, isolation_level: Any = None, *, autocommit: bool | None = None, **others: Any) -> None:
         """psycopg2's way to set the isolation level and autocommit at once."""
-        _refuse_modes(**others)
         self.set_isolation_level(isolation_level)
         self.autocommit = bool(autocommit)
+        for name, value in others.items():
+            setattr(self, name, value)
 
     def tpc_begin(self, *_: Any) -> None:
         """Refuse: no savepoint can be prepared for a second phase."""
@@ -109,7 +114,7 @@ class Lane:
     def __setattr__(self, name: str, value: Any) -> None:
         # psycopg2 and asyncpg say readonly, psycopg read_only.
         if name in ("readonly", "read_only", "deferrable"):
-            _refuse_modes(**{name: value})
+            self.refusal = _modes_refused() if value else None
         else:
             super().__setattr__(name, value)
 
@@ -152,7 +157,5 @@ def unlike_savepoints(what: str, why: str) -> IsolationError:
     return IsolationError(f"A connection {what}, which savepoints cannot do", why=why, remedy=REMEDY)
 
 
-def _refuse_modes(**modes: Any) -> None:
-    """Refuse READ ONLY and DEFERRABLE; switching them off asks for nothing."""
-    if any(modes.values()):
-        raise unlike_savepoints("makes its transaction read-only or deferrable", "all share one transaction")
+def _modes_refused() -> IsolationError:
+    return unlike_savepoints("makes its transaction read-only or deferrable", "all share one transaction")

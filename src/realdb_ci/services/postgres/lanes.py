@@ -58,11 +58,17 @@ class Lanes:
             self._checked_out.remove(lane)
             self.rollback(lane)
 
+    def abandon(self, lane: Lane) -> None:
+        """Count a lane as closed; what it has not committed is undone as soon as another one begins."""
+        self._checked_out.remove(lane)
+        lane.failed = bool(lane.savepoint)
+
     def run(self, lane: Lane, statement: Statement, call: Any) -> Any:
         """Run a statement in a lane's transaction, which begins with it."""
         with self._lock:
-            if self._broken is not None:
-                raise self._broken
+            refusal = self._broken or lane.refusal
+            if refusal is not None:
+                raise refusal
             if statement.kind in _TRANSACTIONS:
                 return _TRANSACTIONS[statement.kind](self, lane)
             _refuse_or_warn(statement)

@@ -1,0 +1,284 @@
+"""Isolation of MongoDB: an empty database for each test and each test process, dropped behind the test's back."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pymongo
+import pytest
+from mongo_servers import mongodb
+
+from realdb_ci.errors import IsolationWarning
+from realdb_ci.services.contract import Server
+from realdb_ci.services.mongodb.databases import NAMES_SHOWN, Databases
+from realdb_ci.services.mongodb.recipe import MongoDB
+
+ARGUMENTS = ("-p", "no:cacheprovider", "-W", "error", "--strict-markers")
+ENGINES = ["embedded", pytest.param("docker", marks=pytest.mark.docker)]
+STRICT = ("-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function")
+AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+Client = pymongo.MongoClient[dict[str, Any]]
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def server(request: pytest.FixtureRequest, mirror: str) -> Iterator[Server]:
+    """A server of each engine."""
+    with mongodb(request.param, mirror) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    """Its administrator."""
+    client: Client
+    with pymongo.MongoClient(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, server: Server) -> Run:
+    """Run a test module in a pytest process that is given the server, as one that outlives it."""
+
+    def _run(test: str, *arguments: str, url: str = server.url) -> pytest.RunResult:
+        pytester.makepyfile(test_it=test)
+        return pytester.runpytest_subprocess(*ARGUMENTS, f"--realdb-service=mongodb={url}", *arguments)
+
+    return _run
+
+
+def _ours(client: Client) -> list[str]:
+    """The databases that runs of ours left."""
+    return [name for name in client.list_database_names() if name.startswith("realdb")]
+
+
+def test_server_of_ours_is_tuned_for_tests(server: Server, client: Client) -> None:
+    """A drop waits for no journal, and a password is not hashed more often than it has to be."""
+    assert server.settings == {"replica_set": "realdb", "writeConcernMajorityJournalDefault": "false"}
+    config = client.admin.command("replSetGetConfig")["config"]
+    assert config["writeConcernMajorityJournalDefault"] is False
+    name = "scramSHA256IterationCount"
+    assert client.admin.command({"getParameter": 1, name: 1})[name] == 5000
+
+
+def test_every_test_has_an_empty_database_and_nothing_is_left(run: Run, client: Client) -> None:
+    """Whatever the test before did to its database, and whatever becomes of the test."""
+    result = run(
+        """
+        import pytest
+        names = set()
+
+        @pytest.mark.parametrize("turn", range(4))
+        def test_it(mongo_db, turn):
+            assert mongo_db.list_collection_names() == []
+            assert mongo_db.name not in names
+            names.add(mongo_db.name)
+            mongo_db.users.create_index("email", unique=True)
+            mongo_db.users.insert_one({"email": "ann@example.org"})
+            mongo_db.create_collection("adults", viewOn="users", pipeline=[])
+            assert turn != 3
+        """
+    )
+    result.assert_outcomes(passed=3, failed=1)
+    assert _ours(client) == []
+
+
+def test_parallel_workers_do_not_meet(run: Run, client: Client) -> None:
+    """Under xdist each worker has databases of its own, and leaves none."""
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("turn", range(10))
+        def test_it(mongo_db, worker_id, turn):
+            assert mongo_db.list_collection_names() == []
+            assert f"_{worker_id}_" in mongo_db.name
+            mongo_db.chats.insert_many([{"_id": number} for number in range(20)])
+            assert mongo_db.chats.count_documents({}) == 20
+        """,
+        "-n",
+        "2",
+    )
+    result.assert_outcomes(passed=10)
+    assert _ours(client) == []
+
+
+def test_test_does_not_wait_for_the_drop_before_it(server: Server, client: Client) -> None:
+    """A drop that takes long is behind the next test, and at the end all are done."""
+    databases = Databases(client, "realdb_slow{}".format, owned=False)
+    first, second = databases.take(), databases.take()
+    first.chats.insert_one({"_id": 1})
+    second.chats.insert_one({"_id": 2})
+    with client.start_session() as session:
+        session.start_transaction()
+        first.chats.insert_one({"_id": 2}, session=session)
+        databases.give_back(first)  # waits for the transaction
+        databases.give_back(second)
+        third = databases.take()
+        assert third.chats.find_one() is None
+        assert first.name in client.list_database_names()
+        session.abort_transaction()
+    databases.give_back(third)
+    databases.close()
+    assert _ours(client) == []
+
+
+def test_drop_that_fails_is_told_once_with_its_name(server: Server, client: Client) -> None:
+    """Nothing is lost silently, and however many fail, the warning stays short."""
+    client.admin.command("createUser", "writer", pwd="secret", roles=["readWriteAnyDatabase"])
+    url = server.url.replace(server.url.split("//")[1].split("@")[0], "writer:secret")
+    writer: Client
+    with pymongo.MongoClient(url) as writer:
+        databases = Databases(writer, "realdb_kept{}".format, owned=False)
+        for _ in range(NAMES_SHOWN + 2):
+            database = databases.take()
+            database.chats.insert_one({})
+            databases.give_back(database)
+        with pytest.warns(IsolationWarning, match=r"realdb_kept_1, .*_5 and 2 more: not authorized") as caught:
+            databases.close()
+    assert len(caught) == 1
+    client.admin.command("dropUser", "writer")
+    MongoDB().sweep(server.url, "realdb_kept")
+    assert _ours(client) == []
+
+
+def test_user_who_may_not_drop_is_warned_at_the_end_of_the_run(run: Run, server: Server, client: Client) -> None:
+    """The tests pass, the last one's teardown carries the warning, and the run ends in order."""
+    client.admin.command("createUser", "writer", pwd="secret", roles=["readWriteAnyDatabase"])
+    url = server.url.replace(server.url.split("//")[1].split("@")[0], "writer:secret")
+    result = run(
+        """
+        def test_it(mongo_db):
+            mongo_db.chats.insert_one({})
+        """,
+        "-W",
+        "default",
+        url=url,
+    )
+    client.admin.command("dropUser", "writer")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*IsolationWarning: MongoDB did not drop realdb_*_1: not authorized*"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+    MongoDB().sweep(server.url, "realdb_")
+
+
+def test_fixtures_of_the_project_come_first(run: Run, client: Client) -> None:
+    """A client of the project's own is used for the databases, and one of its databases in the place of ours."""
+    result = run(
+        """
+        import pymongo, pytest
+        from realdb_ci.services.active import active
+        from realdb_ci.factories import MongoFactory
+
+        class ChatFactory(MongoFactory):
+            class Meta:
+                collection = "chats"
+
+        @pytest.fixture(scope="session")
+        def mongo_client(mongo_url):
+            with pymongo.MongoClient(mongo_url, tz_aware=True) as client:
+                yield client
+
+        def test_client(mongo_db, mongo_client):
+            assert mongo_db.client is mongo_client
+            assert mongo_db.codec_options.tz_aware
+
+        class TestOwnDatabase:
+            @pytest.fixture
+            def mongo_db(self, mongo_client):
+                with active.bind(mongo=mongo_client.of_the_project):
+                    yield mongo_client.of_the_project
+                mongo_client.drop_database("of_the_project")
+
+            def test_it(self, mongo_db):
+                ChatFactory()
+                assert mongo_db.name == "of_the_project" and mongo_db.chats.count_documents({}) == 1
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_pytest_lists_every_fixture_with_a_line(pytester: pytest.Pytester) -> None:
+    """``pytest --fixtures`` says of each what a test gets."""
+    result = pytester.runpytest_subprocess(*ARGUMENTS, "--fixtures")
+    listed = "\n".join(result.outlines)
+    for name in ("mongo_db", "async_mongo_db", "mongo_client", "async_mongo_client", "mongo_url", "mongodb_server"):
+        assert f"\n{name}" in listed
+    result.stdout.fnmatch_lines_random(
+        [
+            "    Empty database that belongs to this test alone.",
+            "    The same database as ``mongo_db``, for PyMongo's async API.",
+        ]
+    )
+
+
+ASYNC_TESTS = """
+import asyncio
+import pytest
+from realdb_ci.factories import MongoFactory
+
+class ChatFactory(MongoFactory):
+    class Meta:
+        collection = "chats"
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+{mark}
+async def test_factories_write_where_async_code_reads(async_mongo_db):
+    ChatFactory.create_batch(3)
+    assert await async_mongo_db.chats.count_documents({{}}) == 3
+
+{mark}
+async def test_both_apis_have_one_database(mongo_db, async_mongo_db):
+    assert mongo_db.name == async_mongo_db.name
+    await async_mongo_db.chats.insert_one({{"_id": 1}})
+    assert mongo_db.chats.find_one() == {{"_id": 1}}
+
+{mark}
+async def test_many_at_once(async_mongo_client, async_mongo_db):
+    assert await async_mongo_db.list_collection_names() == []
+    await asyncio.gather(*(async_mongo_db.chats.insert_one({{"_id": n}}) for n in range(50)))
+    assert await async_mongo_client[async_mongo_db.name].chats.count_documents({{}}) == 50
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mark"),
+    [
+        (("-p", "no:asyncio"), "@pytest.mark.anyio"),
+        (STRICT, "@pytest.mark.anyio"),
+        (STRICT, "@pytest.mark.asyncio"),
+        (STRICT, "@pytest.mark.asyncio(loop_scope='module')"),
+        ((*STRICT, "-o", "asyncio_default_test_loop_scope=session"), "@pytest.mark.asyncio"),
+        (AUTO, ""),
+        ((*AUTO, "-n", "2"), ""),
+    ],
+)
+def test_async_database_is_the_one_of_its_test(
+    run: Run, client: Client, with_pytest_asyncio: None, arguments: tuple[str, ...], mark: str
+) -> None:
+    """Under each async plugin, in loops of every scope, beside the other plugin, and in parallel."""
+    run(ASYNC_TESTS.format(mark=mark), *arguments).assert_outcomes(passed=3)
+    assert _ours(client) == []
+
+
+def test_async_fixtures_do_not_start_a_server_of_their_own(run: Run) -> None:
+    """A project's own URL is what the async client speaks to."""
+    result = run(
+        """
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        @pytest.mark.anyio
+        async def test_it(async_mongo_client, mongo_url):
+            host, port = await async_mongo_client.address
+            assert f"@{host}:{port}/" in mongo_url
+        """,
+        "-p",
+        "no:asyncio",
+    )
+    result.assert_outcomes(passed=1)
