@@ -239,12 +239,16 @@ def test_two_phases(postgres_engine):
     with postgres_engine.connect() as connection, pytest.raises(IsolationError, match="commit=True"):
         connection.begin_twophase()
 
+def test_function_that_notifies_may_be_made(postgres_engine):
+    with postgres_engine.connect() as connection:
+        connection.execute(text("CREATE FUNCTION tell() RETURNS void LANGUAGE sql AS $$SELECT pg_notify('a', '')$$"))
+
 @pytest.mark.parametrize("statement", ["LISTEN shelves", "NOTIFY shelves", "SELECT pg_notify('shelves', '')"])
 def test_notify(postgres_engine, statement):
     with postgres_engine.connect() as connection, pytest.warns(IsolationWarning, match="commit=True"):
         connection.execute(text(statement))
 """,
-        9,
+        10,
     )
 
 

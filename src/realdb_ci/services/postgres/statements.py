@@ -10,6 +10,8 @@ from typing import Any
 
 _HEAD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|;)*(\w+)", re.DOTALL)
 _READERS = {"select", "show", "explain", "values", "table", "fetch", "set", "savepoint", "release", "declare"}
+# What they hold runs another time, if ever.
+_DEFINING = {"create", "comment", "prepare"}
 _WRITING = re.compile(r"\b(insert|update|delete|merge|nextval|setval|into)\b", re.IGNORECASE)
 _NOTIFYING = re.compile(r"\bpg_notify\s*\(", re.IGNORECASE)
 _LEVEL = re.compile(r"\bisolation\s+level\s+(?!read\s)", re.IGNORECASE)
@@ -76,7 +78,7 @@ def _read(text: str) -> Statement:
         kind = Kind.PLAIN
     elif word in ("set", "begin", "start") and _LEVEL.search(text):
         kind = Kind.ISOLATION
-    elif _NOTIFYING.search(text):
+    elif word not in _DEFINING and _NOTIFYING.search(text):
         kind = Kind.NOTIFY
     reads = word in _READERS or word in ("with", "rollback")
     return Statement(kind, writes=not reads or (word != "set" and bool(_WRITING.search(text))))
