@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isolation import environment
+from projects import environment
 
 TARGET_MS = 60
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")

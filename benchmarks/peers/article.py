@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
+from common import container, create_tables, rolled_back
 from sqlalchemy import Engine
-from sqlmodel import Session, SQLModel, create_engine
-from testcontainers.community.postgres import PostgresContainer
+from sqlmodel import Session
 
 
 @pytest.fixture(scope="session")
 def postgres_engine() -> Iterator[Engine]:
     """A server in a container, and its tables."""
-    with PostgresContainer(os.environ["BENCH_IMAGE"]) as postgres:
-        engine = create_engine(postgres.get_connection_url())
-        SQLModel.metadata.create_all(engine)
-        yield engine
+    with container() as engine:
+        yield create_tables(engine)
 
 
 @pytest.fixture
 def db_session(postgres_engine: Engine) -> Iterator[Session]:
-    """A session whose commits are savepoints in a transaction that is rolled back."""
-    with postgres_engine.connect() as connection:
-        transaction = connection.begin()
-        with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
-            yield session
-        transaction.rollback()
+    """A session whose commits are savepoints."""
+    yield from rolled_back(postgres_engine)

@@ -6,16 +6,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from common import create_tables
 from sqlalchemy import Engine
-from sqlmodel import Session, SQLModel, create_engine
+from sqlmodel import Session, create_engine
 
 
 @pytest.fixture(scope="session")
 def postgres_engine() -> Engine:
     """The running server's database, and its tables."""
-    engine = create_engine(os.environ["BENCH_URL"])
-    SQLModel.metadata.create_all(engine)
-    return engine
+    return create_tables(create_engine(os.environ["BENCH_URL"]))
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_async_fixtures_of_the_project_build_on_ours(suite: pytest.Pytester) -> 
             assert for_anyio is loop
         """
     )
-    suite.runpytest_subprocess(*ARGUMENTS, *STRICT).assert_outcomes(passed=2)
+    suite.runpytest_subprocess(*ARGUMENTS, *STRICT, *ANYIO).assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_failure_of_a_fixture_is_the_error_of_its_test(suite: pytest.Pytester, m
             assert broken == 1
         """
     )
-    result = suite.runpytest_subprocess(*ARGUMENTS, *STRICT)
+    result = suite.runpytest_subprocess(*ARGUMENTS, *STRICT, *ANYIO)
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(["*cannot begin*", "*ERROR at teardown of test_second*", "*cannot end*"])
 
@@ -298,4 +298,4 @@ def test_fixture_of_the_project_takes_its_place(suite: pytest.Pytester) -> None:
             assert loop == [asyncio.get_running_loop()]
         """
     )
-    suite.runpytest_subprocess(*ARGUMENTS, *STRICT).assert_outcomes(passed=1)
+    suite.runpytest_subprocess(*ARGUMENTS, *STRICT, *ANYIO).assert_outcomes(passed=1)

@@ -241,7 +241,8 @@ def test_two_phases(postgres_engine):
 
 def test_function_that_notifies_may_be_made(postgres_engine):
     with postgres_engine.connect() as connection:
-        connection.execute(text("CREATE FUNCTION tell() RETURNS void LANGUAGE sql AS $$SELECT pg_notify('a', '')$$"))
+        body = "SELECT pg_notify('a', '')"
+        connection.execute(text(f"CREATE FUNCTION tell() RETURNS void LANGUAGE sql AS $$ {body} $$"))
 
 @pytest.mark.parametrize("statement", ["LISTEN shelves", "NOTIFY shelves", "SELECT pg_notify('shelves', '')"])
 def test_notify(postgres_engine, statement):

@@ -1,5 +1,6 @@
 """Isolation of MongoDB: an empty database for each test and each test process, dropped behind the test's back."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,10 +13,12 @@ from realdb_ci.services.contract import Server
 from realdb_ci.services.mongodb.databases import NAMES_SHOWN, Databases
 from realdb_ci.services.mongodb.recipe import MongoDB
 
-ARGUMENTS = ("-p", "no:cacheprovider", "-W", "error", "--strict-markers")
+ARGUMENTS = ("-p", "realdb_ci", "-p", "no:cacheprovider", "-W", "error", "--strict-markers")
 ENGINES = ["embedded", pytest.param("docker", marks=pytest.mark.docker)]
-STRICT = ("-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function")
-AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+ANYIO = ("-p", "anyio")
+PARALLEL = ("-p", "xdist", "-n", "2")
+STRICT = ("-p", "asyncio", "-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function")
+AUTO = ("-p", "asyncio", "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
 Client = pymongo.MongoClient[dict[str, Any]]
 Run = Callable[..., pytest.RunResult]
 
@@ -36,8 +39,12 @@ def client(server: Server) -> Iterator[Client]:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, server: Server) -> Run:
-    """Run a test module in a pytest process that is given the server, as one that outlives it."""
+def run(pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a test module in a pytest process that is given the server, as one that outlives it.
+
+    Of plugins it has ours, and those that are named.
+    """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def _run(test: str, *arguments: str, url: str = server.url) -> pytest.RunResult:
         pytester.makepyfile(test_it=test)
@@ -95,8 +102,7 @@ def test_parallel_workers_do_not_meet(run: Run, client: Client) -> None:
             mongo_db.chats.insert_many([{"_id": number} for number in range(20)])
             assert mongo_db.chats.count_documents({}) == 20
         """,
-        "-n",
-        "2",
+        *PARALLEL,
     )
     result.assert_outcomes(passed=10)
     assert _ours(client) == []
@@ -200,15 +206,17 @@ def test_fixtures_of_the_project_come_first(run: Run, client: Client) -> None:
 def test_pytest_lists_every_fixture_with_a_line(pytester: pytest.Pytester) -> None:
     """``pytest --fixtures`` says of each what a test gets."""
     result = pytester.runpytest_subprocess(*ARGUMENTS, "--fixtures")
-    listed = "\n".join(result.outlines)
-    for name in ("mongo_db", "async_mongo_db", "mongo_client", "async_mongo_client", "mongo_url", "mongodb_server"):
-        assert f"\n{name}" in listed
-    result.stdout.fnmatch_lines_random(
-        [
-            "    Empty database that belongs to this test alone.",
-            "    The same database as ``mongo_db``, for PyMongo's async API.",
-        ]
-    )
+    line = r"^(\w+)[^\n]* -- [^\n]*/mongodb/fixtures\.py:\d+\n    ([^\n]+)$"
+    listed = dict(re.findall(line, result.stdout.str(), re.MULTILINE))
+    assert listed == {
+        "mongodb_server": "The run's MongoDB server: URL of its administrator, exact version, engine.",
+        "mongo_url": "URL (``mongodb://...``) of the run's server, a replica set of one member.",
+        "mongo_client": "``MongoClient`` of the run's server.",
+        "mongo_seed": "Override it with the function that fills each test's ``mongo_db``.",
+        "mongo_db": "Database that belongs to this test alone; empty, or as ``mongo_seed`` fills it.",
+        "async_mongo_client": "PyMongo's ``AsyncMongoClient`` of the run's server, in the event loop of the test.",
+        "async_mongo_db": "The same database as ``mongo_db``, for PyMongo's async API.",
+    }
 
 
 ASYNC_TESTS = """
@@ -246,13 +254,13 @@ async def test_many_at_once(async_mongo_client, async_mongo_db):
 @pytest.mark.parametrize(
     ("arguments", "mark"),
     [
-        (("-p", "no:asyncio"), "@pytest.mark.anyio"),
-        (STRICT, "@pytest.mark.anyio"),
+        (ANYIO, "@pytest.mark.anyio"),
+        ((*STRICT, *ANYIO), "@pytest.mark.anyio"),
         (STRICT, "@pytest.mark.asyncio"),
         (STRICT, "@pytest.mark.asyncio(loop_scope='module')"),
         ((*STRICT, "-o", "asyncio_default_test_loop_scope=session"), "@pytest.mark.asyncio"),
         (AUTO, ""),
-        ((*AUTO, "-n", "2"), ""),
+        ((*AUTO, *ANYIO, *PARALLEL), ""),
     ],
 )
 def test_async_database_is_the_one_of_its_test(
@@ -278,7 +286,6 @@ def test_async_fixtures_do_not_start_a_server_of_their_own(run: Run) -> None:
             host, port = await async_mongo_client.address
             assert f"@{host}:{port}/" in mongo_url
         """,
-        "-p",
-        "no:asyncio",
+        *ANYIO,
     )
     result.assert_outcomes(passed=1)

@@ -23,7 +23,8 @@ from realdb_ci.services.mongodb.databases import Databases
 
 Db = Database[dict[str, Any]]
 Client = pymongo.MongoClient[dict[str, Any]]
-ARGUMENTS = ("-p", "no:cacheprovider", "-W", "error", "--strict-markers")
+Run = Callable[..., pytest.RunResult]
+ARGUMENTS = ("-p", "realdb_ci", "-p", "no:cacheprovider", "-W", "error", "--strict-markers")
 RAW: CodecOptions[Any] = CodecOptions(RawBSONDocument)
 SCHEMA = {"$jsonSchema": {"required": ["email"]}}
 
@@ -266,6 +267,18 @@ def test_seed_that_fails_is_the_error_of_the_test_and_leaves_nothing(client: Cli
     assert not [name for name in client.list_database_names() if name.startswith("realdb_failed")]
 
 
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a test module in a pytest process that has our plugin and those that are named."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    def _run(test: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(test_it=test)
+        return pytester.runpytest_subprocess(*ARGUMENTS, *arguments)
+
+    return _run
+
+
 SUITE = """
 import pytest
 
@@ -300,12 +313,46 @@ def test_seeded_after_empty(mongo_db):
 """
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "parallel"])
+ASYNC_SUITE = """
+import pytest
+
+calls = []
+
+async def create_indexes(db):
+    calls.append(db.name)
+    await db.users.create_index("email", unique=True)
+    await db.users.insert_one({"email": "root@example.org"})
+
+@pytest.fixture(scope="session")
+def mongo_seed():
+    return create_indexes
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.parametrize("turn", range(3))
+@pytest.mark.anyio
+async def test_async(async_mongo_db, turn):
+    assert await async_mongo_db.users.count_documents({}) == 1
+    await async_mongo_db.users.insert_one({"email": "ann@example.org"})
+    assert len(calls) == 1
+
+def test_blocking(mongo_db):
+    assert mongo_db.users.count_documents({}) == 1
+"""
+
+
+def test_seed_may_be_async(run: Run, server: Server) -> None:
+    """An application's async function serves as it is, for async tests and others."""
+    run(ASYNC_SUITE, "-p", "anyio", f"--realdb-engine={server.engine}").assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "parallel"])
 @pytest.mark.parametrize("is_given", [False, True], ids=["of ours", "given"])
 def test_project_names_its_seed_in_a_fixture(
-    pytester: pytest.Pytester, server: Server, is_given: bool, arguments: tuple[str, ...]
+    run: Run, server: Server, is_given: bool, arguments: tuple[str, ...]
 ) -> None:
     """``mongo_seed`` holds for where it is defined, and its function runs once in each test process."""
-    pytester.makepyfile(test_it=SUITE)
     choice = f"--realdb-service=mongodb={server.url}" if is_given else f"--realdb-engine={server.engine}"
-    pytester.runpytest_subprocess(*ARGUMENTS, choice, *arguments).assert_outcomes(passed=8)
+    run(SUITE, choice, *arguments).assert_outcomes(passed=8)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.services.mongodb.seeding import Seed
 
 if TYPE_CHECKING:
     from bson.timestamp import Timestamp
+    from pymongo.asynchronous.database import AsyncDatabase
     from pymongo.database import Database
 
     Db = Database[dict[str, Any]]
 
 Sow = Callable[["Db"], object]
+AsyncSow = Callable[["AsyncDatabase[dict[str, Any]]"], Awaitable[object]]
 
 
 class Copies:
@@ -93,3 +97,27 @@ class Copies:
         if self._undoes:
             self._since[database.name] = database.client.admin.command("ping")["operationTime"]
         return database
+
+
+@functools.cache
+def blocking(sow: AsyncSow, url: str) -> Sow:
+    """An async function that fills a database, to be called without an event loop; the same each time.
+
+    Args:
+        sow: the function.
+        url: of the server.
+    """
+
+    async def connected(name: str) -> None:
+        from pymongo import AsyncMongoClient
+
+        client: AsyncMongoClient[dict[str, Any]]
+        async with AsyncMongoClient(url) as client:
+            await sow(client[name])
+
+    def blocked(database: Db) -> None:
+        # In a thread of its own: this one's event loop belongs to the plugin that runs the tests.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, connected(database.name)).result()
+
+    return blocked

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
     from pymongo.database import Database
 
+    from realdb_ci.services.mongodb.copies import AsyncSow, Sow
     from realdb_ci.services.mongodb.databases import Databases
 
     Document = dict[str, Any]
@@ -60,20 +63,27 @@ def _mongo_databases(request: pytest.FixtureRequest, mongo_client: MongoClient[D
 
 
 @pytest.fixture(scope="session")
-def mongo_seed() -> Callable[[Database[Document]], object] | None:
-    """Override it to return a function that fills a database: each test's ``mongo_db`` then begins with that.
+def mongo_seed() -> Sow | AsyncSow | None:
+    """Override it with the function that fills each test's ``mongo_db``.
 
-    The function gets a ``Database``, such as your application's own that makes its indexes, and is called once.
+    Such as your application's own that makes its indexes. It gets a ``Database``, or an ``AsyncDatabase`` where it
+    is async, and is called once in each test process.
     """
     return None
 
 
 @pytest.fixture
 def mongo_db(
-    _mongo_databases: Databases, mongo_seed: Callable[[Database[Document]], object] | None
+    request: pytest.FixtureRequest, _mongo_databases: Databases, mongo_seed: Sow | AsyncSow | None
 ) -> Iterator[Database[Document]]:
-    """Database that belongs to this test alone; empty, or as ``mongo_seed`` has filled it."""
-    database = _mongo_databases.take(mongo_seed)
+    """Database that belongs to this test alone; empty, or as ``mongo_seed`` fills it."""
+    sow: Any = mongo_seed
+    if inspect.iscoroutinefunction(sow):
+        from realdb_ci.services.mongodb.copies import blocking
+
+        sow = blocking(sow, request.getfixturevalue("mongo_url"))
+    with access(request.config).step("seed", "mongodb") if sow else contextlib.nullcontext():
+        database = _mongo_databases.take(sow)
     with active.bind(mongo=database):
         yield database
     _mongo_databases.give_back(database)
