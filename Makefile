@@ -43,6 +43,8 @@ format: env ## Put the sources into their usual shape
 
 benchmark: env ## Measure against peers, as ratios within one run (minutes)
 	$(BIN)/python benchmarks/isolation.py
+	$(BIN)/python benchmarks/isolation.py --suite commit
+	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/import_cost.py
 
 requirements: env ## Resolve the pinned requirements again
