@@ -61,10 +61,10 @@ class Clone:
         if self.keeper is None or self.checked_out:
             return False
         try:
+            self._reset_connections()  # its temporary tables would count as a change
             if not self.keeper.is_as_before():
                 return False
             self.keeper.clean()
-            self._reset_connections()
         except psycopg2.Error:
             return False
         return True

@@ -91,7 +91,12 @@ class Keeper:
             f"CREATE FUNCTION pg_temp.clean() RETURNS void LANGUAGE plpgsql AS $$BEGIN\n{deletes}{_RESET}END$$"
         )
         newest = "SELECT count(*), max(xmin::text::bigint)"
-        catalogs = [f"{newest} FROM {name} WHERE {oid} >= {FIRST_OWN_OID}" for name, oid in CATALOGS.items()]
+        catalogs = [
+            # The schema that a session gets for its temporary tables stays, empty.
+            f"{newest} FROM {name} WHERE {oid} >= {FIRST_OWN_OID}"
+            + (" AND nspname !~ '^pg_(toast_)?temp_'" if name == "pg_namespace" else "")
+            for name, oid in CATALOGS.items()
+        ]
         seeded = [f"{newest} FROM ONLY {name}" for name in filled]
         # A large object may have any number.
         objects = f"{newest} FROM pg_largeobject_metadata"
