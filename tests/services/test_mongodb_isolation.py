@@ -23,7 +23,7 @@ Client = pymongo.MongoClient[dict[str, Any]]
 Run = Callable[..., pytest.RunResult]
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="module", params=ENGINES)
 def server(request: pytest.FixtureRequest, mirror: str) -> Iterator[Server]:
     """A server of each engine."""
     with mongodb(request.param, mirror) as running:

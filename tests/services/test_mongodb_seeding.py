@@ -60,7 +60,7 @@ def content(database: Db) -> dict[str, Any]:
     return seen
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("docker", marks=pytest.mark.docker)])
 def server(request: pytest.FixtureRequest, mirror: str) -> Iterator[Server]:
     """A server of each engine."""
     with mongodb(request.param, mirror) as running:
