@@ -7,26 +7,31 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import docker
 import psutil
 import pytest
 from junitparser import JUnitXml
+from leftovers import MARK, TELL_RUN, containers, processes
 
 from realdb_ci import results
-from realdb_ci.engines.contract import RUN_LABEL
 
 Realdb = Callable[..., subprocess.CompletedProcess[str]]
 SECONDS = 120
-HANGING = """
+HANGING = f"""
 import threading
 
 def test_first(db_session): pass
 
-def test_hangs(db_session):
+def test_hangs(db_session, postgres_url):
+    {TELL_RUN}
     open("hanging", "w").close()
     threading.Event().wait()
 """
-PASSING = "def test_it(db_session): pass\ndef test_plain(): pass\n"
+PASSING = f"""
+def test_it(db_session, postgres_url):
+    {TELL_RUN}
+
+def test_plain(): pass
+"""
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def realdb(tmp_path: Path) -> Realdb:
         return subprocess.run(
             [sys.executable, "-m", "realdb_ci", *map(str, words)],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "120", **environ},
+            env={**os.environ, "COLUMNS": "120", MARK: str(tmp_path), **environ},
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -57,13 +62,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def _left() -> list[str]:
-    """Command lines of servers of ours that still run below this process."""
-    return [
-        " ".join(child.cmdline())
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE
-    ]
+def _left(project: Path) -> list[str]:
+    """What still runs of the run on this project."""
+    told = project / "run"
+    return processes(str(project.parent), told.read_text() if told.exists() else None)
 
 
 def test_green_run_writes_every_report_and_exits_0(realdb: Realdb, project: Path, tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_green_run_writes_every_report_and_exits_0(realdb: Realdb, project: Path
     assert JUnitXml.fromfile(str(out / "junit.xml")).tests == 2
     assert "PostgreSQL" in (out / "summary.md").read_text()
     assert "postgres: embedded, PostgreSQL" in done.stdout
-    assert _left() == []
+    assert _left(project) == []
 
 
 def test_projects_share_servers_and_reports(realdb: Realdb, project: Path, tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_bad_flags_end_with_one_message_and_the_right_code(
         assert text in output
     assert "Traceback" not in output
     assert "secret" not in output
-    assert _left() == []
+    assert _left(project) == []
 
 
 BAD_SETTINGS = {
@@ -169,7 +171,7 @@ def test_bad_settings_exit_2_and_what_ran_is_reported(
     assert done.returncode == 2, output
     for words in said:
         assert words in output
-    assert _left() == []
+    assert _left(project) == []
 
 
 def test_wrong_password_exits_3_and_other_tests_are_reported(realdb: Realdb, project: Path, tmp_path: Path) -> None:
@@ -291,26 +293,18 @@ def test_bad_image_exits_3_with_its_own_words(
 
 @pytest.mark.docker
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_run_leaves_no_container(
-    project: Path, tmp_path: Path, docker_engine: docker.DockerClient, number: signal.Signals
-) -> None:
+def test_interrupted_run_leaves_no_container(project: Path, tmp_path: Path, number: signal.Signals) -> None:
     """However a run ends, its container and its suite go: by themselves, or by the guard after SIGKILL."""
     (project / "test_shelf.py").write_text(HANGING)
-    others = _containers(docker_engine)
     command = [sys.executable, "-m", "realdb_ci", "run", str(project), "--engine", "docker"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         _wait_for(project / "hanging", process)
         family = psutil.Process(process.pid).children(recursive=True)
-        ours = _containers(docker_engine) - others
-        assert ours
+        run = (project / "run").read_text()
+        assert containers(run)
         process.send_signal(number)
         process.communicate(timeout=SECONDS)
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
-    assert not ours & _containers(docker_engine)
-
-
-def _containers(engine: docker.DockerClient) -> set[str]:
-    """Names of the containers of all runs on this engine."""
-    return {str(one.name) for one in engine.containers.list(all=True, filters={"label": RUN_LABEL})}
+    assert containers(run) == []

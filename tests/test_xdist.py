@@ -1,24 +1,21 @@
 """Many workers, killed workers, two runs at once: real pytest processes on real servers, and what they leave."""
 
 import json
-import os
 import secrets
 import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import docker
-import psutil
 import pytest
+from leftovers import MARK, containers, folders, processes
 
 from realdb_ci import services
 from realdb_ci.config import Config
-from realdb_ci.engines.contract import RUN_LABEL
 from realdb_ci.servers import Servers
 from realdb_ci.services.postgres.recipe import connect
 
@@ -27,7 +24,6 @@ ARGUMENTS = ("-p", "realdb_ci", "-p", "xdist", "-p", "no:cacheprovider", "-W", "
 EMBEDDED = (*ARGUMENTS, "--realdb-engine=embedded")
 # A run that waits for ever fails instead.
 WAIT_SECONDS = 120
-MARK = "REALDB_TEST_RUN"
 MODELS = """
 from sqlmodel import Field, SQLModel
 
@@ -243,35 +239,6 @@ def databases(url: str) -> list[str]:
     with closing(connect(url, 10)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, 'realdb_')")
         return [name for (name,) in cursor.fetchall()]
-
-
-def processes(mark: str, run: str) -> list[str]:
-    """What still runs of all that had this mark in their environment, and of the run's servers."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            command = " ".join(process.cmdline())
-            if process.pid != os.getpid() and (process.environ().get(MARK) == mark or run in command):
-                found.append(command)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-def folders(temporary: Path, run: str) -> list[Path]:
-    """What is left in that run's temporary folder and, of that run, in the folder in memory."""
-    return [*temporary.iterdir(), *Path("/dev/shm").glob(f"*{run}*")]
-
-
-def containers(run: str) -> Sequence[Any]:
-    """Containers, networks and volumes of that run."""
-    filters: Any = {"label": f"{RUN_LABEL}={run}"}
-    with closing(docker.from_env()) as client:
-        return [
-            *client.containers.list(all=True, filters=filters),
-            *client.networks.list(filters=filters),
-            *client.volumes.list(filters=filters),
-        ]
 
 
 def checkout(folder: Path, server: str, port: int) -> subprocess.Popen[str]:

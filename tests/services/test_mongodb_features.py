@@ -30,7 +30,7 @@ Db = Database[dict[str, Any]]
 CASELESS = Collation("en", strength=2)
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(scope="session", params=["embedded", pytest.param("docker", marks=pytest.mark.docker)])
 def mongo_url(request: pytest.FixtureRequest, mirror: str) -> Iterator[str]:
     """A server of each engine in the place of the plugin's; its other fixtures build on this one."""
     with mongodb(request.param, mirror) as server:

