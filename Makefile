@@ -34,7 +34,7 @@ lint: env ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck .ci/run tests/images/build tests/images/engine tests/images/*/*.sh
+	$(BIN)/shellcheck .ci/run tests/machine tests/images/build tests/images/engine tests/images/*/*.sh
 	$(BIN)/hadolint tests/images/*/Dockerfile
 
 format: env ## Put the sources into their usual shape

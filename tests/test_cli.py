@@ -73,7 +73,8 @@ def test_green_run_writes_every_report_and_exits_0(realdb: Realdb, project: Path
     done = realdb("run", project, "--engine", "embedded")
     assert done.returncode == 0, done.stdout + done.stderr
     out = tmp_path / ".realdb-ci"
-    assert {file.name for file in out.iterdir()} == {"events.jsonl", "junit.xml", "summary.md"}
+    reports = {"junit.xml", "report.html", "report.sarif", "summary.md"}
+    assert {file.name for file in out.iterdir()} == {"events.jsonl", *reports}
     found = results.read(out / "events.jsonl")
     assert [case.outcome for case in found.cases] == ["passed", "passed"]
     assert JUnitXml.fromfile(str(out / "junit.xml")).tests == 2

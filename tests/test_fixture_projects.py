@@ -34,7 +34,8 @@ def _run(name: str, engine: str, folder: Path, **settings: str) -> results.Resul
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {path.name for path in out.iterdir()} == {"events.jsonl", "junit.xml", "summary.md"}
+    reports = {"junit.xml", "report.html", "report.sarif", "summary.md"}
+    assert {path.name for path in out.iterdir()} == {"events.jsonl", *reports}
     return results.read(out / "events.jsonl")
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Suite, read
+from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Suite, merge, read
 
 # A machine that is busy with databases is no reason for a property to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,6 +59,9 @@ def told(when: str, outcome: str = "passed", **more: Any) -> dict[str, Any]:
         ((phase("setup"), phase("call", "failed", strict_xpass=True), phase("teardown")), "failed"),
         ((phase("call", "rerun"), phase("call", attempt=2), phase("teardown", attempt=2)), "flaky"),
         ((phase("call", "rerun"), phase("call", "failed", attempt=2)), "failed"),
+        ((phase("call", "failed"), phase("call", attempt=2)), "flaky"),
+        ((phase("call"), phase("call", attempt=2)), "passed"),
+        ((phase("error", "failed"),), "error"),
         ((phase("setup", "rerun"), phase("setup", "failed", attempt=2)), "error"),
         ((phase("call", "failed", subtest="a"), phase("call", "failed")), "failed"),
         ((phase("call", "skipped", subtest="a"), phase("call")), "passed"),
@@ -178,6 +181,65 @@ def test_suite_is_read_back(tmp_path: Path) -> None:
     assert suite.problems[0] == Problem("No server", "w", "r", "l", 3)
 
 
+def test_failure_is_read_with_its_place(tmp_path: Path) -> None:
+    """Also where another phase of the test has told the place before."""
+    where = {"path": "desk/tests/test_desk.py", "line": 3}
+    events = [told("setup", **where), told("call", "failed", message="m", **where), told("teardown", **where)]
+    [found] = read(write(tmp_path / "events.jsonl", RUN, START, *events, END)).cases
+    assert (found.outcome, found.failures[0].message, found.failures[0].place) == ("failed", "m", Anchor(**where))
+
+
+PLAIN_EVENT = {
+    "event": st.just("phase"),
+    "at": st.floats(0, 1e10),
+    "nodeid": st.sampled_from(["a.py::b", 'a.py::c[", "when": "]', "é"]),
+    "path": st.sampled_from(["a.py", "a.py", "", 'x", "path']),
+    "line": st.sampled_from([1, 1, 2, None]),
+    "when": st.sampled_from(["setup", "call", "teardown", "???"]),
+    "attempt": st.sampled_from([1, 1, 2]),
+    "outcome": st.just("passed"),
+    "wasxfail": st.sampled_from([None, None, "", "known"]),
+    "strict_xpass": st.booleans(),
+    "duration": st.floats(0, 9),
+    "start": st.floats(0, 9),
+    "stop": st.floats(0, 9),
+    "worker": st.sampled_from([None, "gw0", ""]),
+    "anchor": st.none(),
+    "message": st.just(""),
+    "longrepr": st.just(""),
+    "sections": st.just([]),
+    "subtest": st.none(),
+}
+TELLING_EVENT = PLAIN_EVENT | {
+    "outcome": st.sampled_from(["passed", "failed", "skipped", "rerun"]),
+    "anchor": st.none() | st.just({"path": "b.py", "line": 2}),
+    "message": st.sampled_from(["", "m"]),
+    "longrepr": st.sampled_from(["", "x"]),
+    "sections": st.sampled_from([[], [["stdout", "y"]]]),
+    "subtest": st.none() | st.just("row"),
+}
+PHASE_EVENT = st.fixed_dictionaries(PLAIN_EVENT) | st.fixed_dictionaries(TELLING_EVENT)
+
+
+@patient
+@given(st.lists(PHASE_EVENT, max_size=8))
+def test_phases_are_read_alike_in_whatever_shape(
+    tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]]
+) -> None:
+    """A line in the recorder's own shape is read faster than any other, and no differently."""
+    folder = tmp_path_factory.mktemp("shapes")
+    path = write(folder / "plain.jsonl", RUN, *({name: event[name] for name in PLAIN_EVENT} for event in events))
+    other = folder / "other.jsonl"
+    other.write_text("".join(json.dumps(event, sort_keys=True) + " \n" for event in (RUN, *events)))
+    assert read(path) == read(other)
+
+
+def test_line_that_is_nested_without_end_is_passed_over(tmp_path: Path) -> None:
+    """Deeper than any parser goes."""
+    path = write(tmp_path / "events.jsonl", RUN, tail="[" * 200_000 + "\n" + json.dumps(END) + "\n")
+    assert read(path).suites[0].finished
+
+
 def test_process_that_died_is_told_by_its_parent(tmp_path: Path) -> None:
     """The test that ran is named, with its place, and the parent's word on how it ended."""
     where = {"nodeid": NODEID, "path": "t.py", "line": 3}
@@ -269,3 +331,115 @@ def test_any_values_can_be_read(tmp_path_factory: pytest.TempPathFactory, value:
     odd = [{"event": kind, **dict.fromkeys(KEYS, value)} for kind in kinds]
     path = write(tmp_path_factory.mktemp("odd") / "events.jsonl", *odd, RUN, told("call"), END)
     assert read(path).suites[-1].cases[-1].outcome == "passed"
+
+
+def ran(*cases: Case, **more: Any) -> Results:
+    """A part of a run: one project's suite, which came to its end."""
+    names = tuple(case.nodeid for case in cases)
+    known = {"exitstatus": 0, "start": 10.0, "duration": 1.0, "collected": names, **more}
+    return Results((Suite("desk", cases=cases, **known),))
+
+
+def named(nodeid: str, *outcomes: str, **more: Any) -> Case:
+    """A test with these outcomes of its call, an attempt each."""
+    phases = (Phase(nodeid, "call", one, attempt=number, message=one) for number, one in enumerate(outcomes, 1))
+    return Case(nodeid, "t.py", 1, tuple(phases), **more)
+
+
+def test_shards_are_one_suite() -> None:
+    """Tests, servers and workers of all; time is that in which any of them was under way."""
+    first = ran(named("a", "passed"), workers=2, servers=(Server("postgres", version="17.2"),))
+    second = ran(named("b", "failed"), workers=1, start=10.5, duration=1.5, exitstatus=1)
+    [suite] = merge([first, second]).suites
+    assert {case.nodeid: case.outcome for case in suite.cases} == {"a": "passed", "b": "failed"}
+    assert (suite.workers, suite.duration, suite.exit_code, len(suite.servers)) == (3, 2.0, 1, 1)
+    assert (suite.collected, suite.not_run) == (("a", "b"), ())
+
+
+def test_time_between_attempts_is_not_the_suites() -> None:
+    """An attempt an hour later does not make the run an hour long; what has no time of day counts in full."""
+    parts = [ran(start=start, duration=2.0) for start in (10.0, 11.0, 3600.0, 0.0, 0.0)]
+    assert merge(parts).suites[0].duration == 9.0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome", "attempts", "code"),
+    [
+        (["failed"], ["passed"], "flaky", 2, 0),
+        (["rerun", "failed"], ["passed"], "flaky", 3, 0),
+        (["failed"], ["failed"], "failed", 2, 1),
+        (["passed"], ["failed"], "failed", 2, 1),
+        (["passed"], ["passed"], "passed", 2, 0),
+        (["skipped"], ["passed"], "passed", 2, 0),
+    ],
+)
+def test_case_of_several_attempts_is_one_case(
+    before: list[str], after: list[str], outcome: str, attempts: int, code: int
+) -> None:
+    """In the order they were made, whatever the order of the files: what counts is the last one."""
+    parts = [
+        ran(named("a", *after), start=20.0, exitstatus=int(after[-1] == "failed")),
+        ran(named("a", *before), start=10.0, exitstatus=int(before[-1] == "failed")),
+    ]
+    [suite] = merge(parts).suites
+    [found] = suite.cases
+    assert (found.outcome, found.attempts, suite.exit_code) == (outcome, attempts, code)
+
+
+def test_test_that_ended_its_process_and_then_passed_is_flaky() -> None:
+    """Nothing of the first attempt says that it failed, but it never ended."""
+    died = ran(named("a", finished=False), exitstatus=None, returncode=-9)
+    [suite] = merge([died, ran(named("a", "passed"), start=20.0)]).suites
+    [found] = suite.cases
+    assert (found.outcome, suite.exit_code, suite.returncode) == ("flaky", 0, None)
+    assert found.retried[0].message == "pytest ended while this test was running"
+
+
+def test_part_that_died_is_red_until_its_tests_were_run() -> None:
+    """Another part may have done what it left; tests that nobody ran are no success."""
+    died = ran(named("a", "passed"), exitstatus=None, returncode=70, collected=("a", "b"))
+    assert merge([died, ran(named("c", "passed"))]).suites[0].exit_code == 1
+    assert merge([died, ran(named("b", "passed"))]).suites[0].exit_code == 0
+    stopped = ran(named("a", "passed"), exitstatus=2, interrupted=True)
+    assert merge([stopped, ran(named("a", "passed"))]).exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [((0, 5), 0), ((5, 5), 1), ((0, 1), 1), ((0, 4), 2), ((3, 1), 3), ((0, 77), 1)]
+)
+def test_exit_status_says_most(codes: tuple[int, ...], code: int) -> None:
+    """A shard without tests is no failure, one that failed for another reason than its tests is."""
+    assert merge([ran(named(str(one), "passed"), exitstatus=one) for one in codes]).exit_code == code
+
+
+def test_legs_of_a_matrix_stay_apart_under_their_own_names() -> None:
+    """Python and the databases tell them apart; a shard that used no database belongs to the first that fits."""
+    legs = [
+        ran(named("a", "failed"), python="3.12.1", servers=(Server("postgres", version="16.1"),)),
+        ran(named("a", "passed"), python="3.12.1", servers=(Server("postgres", version="17.2"),)),
+        ran(named("a", "passed"), python="3.13.0", servers=(Server("postgres", version="17.2"),)),
+        ran(named("b", "passed"), python="3.13.0"),
+    ]
+    merged = merge(legs)
+    assert [suite.project for suite in merged.suites] == [
+        "desk (Python 3.12.1, postgres 16.1)",
+        "desk (Python 3.12.1, postgres 17.2)",
+        "desk (Python 3.13.0, postgres 17.2)",
+    ]
+    assert [len(suite.cases) for suite in merged.suites] == [1, 1, 2]
+    assert merged.counts["failed"] == 1
+
+
+def test_what_every_shard_tells_is_told_once() -> None:
+    """A module that none of them could collect, a setting that all of them have."""
+    problem, error = Problem("a setting", exit_code=2), CollectError("c.py")
+    parts = [ran(named(name, "passed"), problems=(problem,), collect_errors=(error,)) for name in "ab"]
+    [suite] = merge(parts).suites
+    assert (suite.problems, suite.collect_errors) == ((problem,), (error,))
+
+
+def test_one_part_is_itself() -> None:
+    """Nothing is made up where there is nothing to merge."""
+    part = ran(named("a", "failed"), exitstatus=1, interrupted=True)
+    assert merge([part]) == part
+    assert merge([]) == Results()

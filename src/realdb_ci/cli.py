@@ -74,6 +74,30 @@ def run(pytest_arguments: tuple[str, ...], /, projects: tuple[Path, ...], out: P
 
 
 @cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".realdb-ci"),
+    show_default=True,
+    help="Folder for the reports.",
+)
+def report(files: tuple[str, ...], out: Path) -> int:
+    """Report runs that were recorded before: events.jsonl files, JUnit XML files, folders of them, patterns.
+
+    Events files of one project are parts of one run, such as shards: a test that several of them ran is one test.
+    Quote a pattern ('shards/**/*.xml') to have it searched here; folders are searched with all that is in them.
+
+    Exit code: 0 green, 1 tests failed, none found or a file could not be read, 2 no such file; and 3 or 130 where
+    a recorded run ended with that.
+    """
+    from realdb_ci.report import Order
+    from realdb_ci.report import report as report_order
+
+    return report_order(Order(files, out, dict(os.environ)), Console())
+
+
+@cli.command()
 @click.argument("project", type=click.Path(path_type=Path), default=Path())
 @_SERVICES
 @_ENGINE

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realdb_ci import reports, results, services, suite
+from realdb_ci import github, reports, results, services, suite
 from realdb_ci.broker import Broker
-from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
+from realdb_ci.config import BROKER_VARIABLE, Config, project_name, repository_root, settings_root
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
@@ -61,7 +61,8 @@ def run(order: Order, console: Console) -> int:
         _append(events, "interrupted")
         codes.append(results.INTERRUPTED)
     found = results.read(events)
-    reports.publish(found, order.out, console)
+    root = repository_root(order.projects[0].resolve())
+    reports.publish(found, order.out, console, github.read(order.environ, root))
     return results.gravest([*codes, found.exit_code])
 
 

@@ -19,6 +19,8 @@ GRACE_SECONDS = 5.0
 # Between closing its output and ending, Python may still run exit handlers.
 LAST_SECONDS = 30.0
 CHUNK = 1 << 16
+# What speaks for the workflow: the report needs it, and no test has any business with it.
+WORKFLOW_SECRETS = ("GITHUB_TOKEN", "ACTIONS_")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def run(suite: Suite, write: Callable[[str], None], started: Callable[[int], Non
     child = subprocess.Popen(
         suite.command,
         cwd=suite.project,
-        env={**os.environ, **suite.environment, "PYTHONUNBUFFERED": "1"},
+        env={**_inherited(), **suite.environment, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,6 +90,10 @@ def run(suite: Suite, write: Callable[[str], None], started: Callable[[int], Non
         assert child.stdout is not None
         child.stdout.close()
     return child.returncode
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(WORKFLOW_SECRETS)}
 
 
 def _pump(child: subprocess.Popen[bytes], write: Callable[[str], None], deadline: float | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Suite
+from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Span, Suite
 
 # A machine that is busy with databases is no reason for a property to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,13 +22,35 @@ HOSTILE = [
     "<!-- comment",
     "]]> <![CDATA[",
     "\U0001f4da é 漢字",
+    "##[error]x",
+    " \t::add-mask::x",
+    "\u200b:\u00ad:stop-commands::x\n#\ufeff#[group]",
+    "%0A::error::x%25",
+    "</script><script>alert(1)</script><!--",
+    "click a :0, 1\n%%{init: {}}%%",
+    "../../etc/passwd",
 ]
+
+
+class Long(str):
+    """Text longer than any limit of a surface, which a failing property does not print."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{self[:3]}... of {len(self)}>"
+
+
+LONG = [Long("x" * 70_000), Long("é\U0001f4da\n" * 12_000)]
 TEXT = (
     st.sampled_from(HOSTILE)
     | st.text(st.characters(), max_size=40)
     | st.lists(st.sampled_from(HOSTILE)).map("\n".join)
+    | st.sampled_from(LONG)
 )
 NUMBER = st.floats(0, 1e5)
+TIME = st.sampled_from([0.0, 1.7e9, float("nan"), float("inf")]) | st.floats(1.7e9, 1.7e9 + 1000)
+WORKER = st.sampled_from([None, "gw0", "gw1"]) | TEXT
 ANCHOR = st.none() | st.builds(Anchor, TEXT, st.none() | st.integers(1, 10**6))
 PHASE = st.builds(
     Phase,
@@ -39,6 +61,9 @@ PHASE = st.builds(
     wasxfail=st.none() | TEXT,
     strict_xpass=st.booleans(),
     duration=NUMBER,
+    start=TIME,
+    stop=TIME,
+    worker=WORKER,
     anchor=ANCHOR,
     message=TEXT,
     longrepr=TEXT,
@@ -64,6 +89,7 @@ SUITE = st.builds(
     collect_errors=st.lists(
         st.builds(CollectError, TEXT, TEXT, st.none() | st.integers(1, 99), TEXT, TEXT), max_size=2
     ).map(tuple),
+    spans=st.lists(st.builds(Span, TEXT, TEXT, TIME, TIME, WORKER), max_size=3).map(tuple),
     servers=st.lists(st.builds(Server, TEXT, TEXT, TEXT, TEXT, NUMBER, st.booleans()), max_size=2).map(tuple),
     problems=st.lists(st.builds(Problem, TEXT, TEXT, TEXT, TEXT, st.sampled_from([2, 3])), max_size=2).map(tuple),
     exitstatus=st.none() | st.integers(0, 6),

@@ -10,6 +10,7 @@ from hypothesis import given
 from junitparser import Error, Failure, JUnitXml, Skipped
 from strategies import RESULTS, patient
 
+from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.junit import write
 from realdb_ci.results import Anchor, Case, CollectError, Phase, Results, Suite
 
@@ -29,7 +30,7 @@ def root(path: Path) -> ET.Element:
 def written(path: Path, *phases: Phase, **suite: object) -> ET.Element:
     """The one testcase of a suite with these phases, as a reader sees it."""
     case = Case(NAME, "desk/tests/test_desk.py", 7, phases)
-    write(Results((Suite("desk", cases=(case,), exitstatus=1, **suite),)), path / "junit.xml")
+    write(Digest(Results((Suite("desk", cases=(case,), exitstatus=1, **suite),))), path / "junit.xml")
     return root(path / "junit.xml").find("testsuite/testcase")
 
 
@@ -110,7 +111,7 @@ def test_counts_are_tests_and_not_elements(tmp_path: Path) -> None:
 def test_any_results_are_valid_and_read_back(tmp_path_factory: pytest.TempPathFactory, results: Results) -> None:
     """Control characters, surrogates and markup make neither the file invalid nor a case disappear."""
     path = tmp_path_factory.mktemp("junit") / "junit.xml"
-    write(results, path)
+    write(Digest(results), path)
     suites = list(JUnitXml.fromfile(str(path)))
     assert [len(list(suite)) for suite in suites] == [
         len(one.cases) + len(one.collect_errors) for one in results.suites

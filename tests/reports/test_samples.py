@@ -14,6 +14,8 @@ import pytest
 from junitparser import Error, Failure, JUnitXml
 
 from realdb_ci import results
+from realdb_ci.reports.digest import Digest
+from realdb_ci.reports.notes import notes
 
 SAMPLES = Path(__file__).parents[2] / "fixtures"
 
@@ -71,11 +73,14 @@ def test_broken_points_at_lines_that_say_what_failed(broken: Any) -> None:
 
 
 def test_broken_is_on_every_surface(broken: Any) -> None:
-    """Terminal, Markdown and JUnit each name every test that failed or could not be run."""
+    """Terminal, Markdown, HTML, SARIF and JUnit each name every test that failed or could not be run."""
     done, suite, _, folder = broken
     out = folder / "out"
     report = done.stdout.rpartition(" realdb-ci ")[2]
     summary = (out / "summary.md").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    sarif = json.loads((out / "report.sarif").read_text(encoding="utf-8"))
+    alerts = "\n".join(one["message"]["text"] for one in sarif["runs"][0]["results"])
     cases = [case for told in JUnitXml.fromfile(str(out / "junit.xml")) for case in told]
     marked = {case.name for case in cases if any(isinstance(one, Failure | Error) for one in case.result)}
     bad = [case.nodeid for case in suite.cases if case.outcome in results.BAD]
@@ -83,7 +88,21 @@ def test_broken_is_on_every_surface(broken: Any) -> None:
     for nodeid in bad:
         assert f"  {nodeid}" in report
         assert f"<code>{nodeid}" in summary
+        assert f'<span class="name">{nodeid}' in page
+        assert nodeid in alerts
     assert marked == {nodeid.rpartition("::")[2] for nodeid in bad}
+
+
+def test_broken_is_noted_on_lines_of_the_project(broken: Any) -> None:
+    """Every failure, error and flaky test has an annotation, and every one of them is on a line that exists."""
+    _, suite, _, folder = broken
+    told = notes(Digest(results.Results((suite,))), folder / "broken")
+    wanted = sum(len(case.failures) for case in suite.cases) + len(suite.collect_errors) + suite.counts["flaky"]
+    assert len(told) == wanted
+    for note in told:
+        lines = (folder / "broken" / note.path).read_text(encoding="utf-8").splitlines()
+        assert 1 <= note.line <= len(lines)
+    assert [note.level for note in told].count("warning") == 1
 
 
 def test_crash_keeps_what_passed_and_names_what_ran(tmp_path: Path) -> None:

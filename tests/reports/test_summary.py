@@ -7,16 +7,14 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 from strategies import HOSTILE, RESULTS, patient
+from whole_markdown import PARSER, assert_whole
 
+from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.markdown import code, escape, fence, size
 from realdb_ci.reports.summary import BUDGET, render
 from realdb_ci.reports.text import one_line
 from realdb_ci.results import Anchor, Case, Phase, Problem, Results, Server, Suite
-
-PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-OURS = re.compile(r"</?(?:code|details|summary)>")
 
 
 def failed(number: int = 1, message: str = "AssertionError: assert 1 == 2") -> Case:
@@ -28,37 +26,11 @@ def failed(number: int = 1, message: str = "AssertionError: assert 1 == 2") -> C
     return Case(name, "tests/test_desk.py", number, (phase,))
 
 
-def assert_whole(text: str) -> None:
-    """Every fence is closed, every details balanced, every row as wide as its head, no tag but ours."""
-    lines = text.split("\n")
-    tokens = PARSER.parse(text)
-    html = []
-    for token in tokens:
-        if token.type == "fence":
-            assert lines[token.map[1] - 1] == token.markup
-        elif token.type == "html_block":
-            html.append(token.content)
-        elif token.type == "inline":
-            kinds = {child.type for child in token.children}
-            assert kinds <= {"text", "html_inline", "softbreak", "strong_open", "strong_close", "text_special"}, (
-                token
-            )
-            html += [child.content for child in token.children if child.type == "html_inline"]
-        elif token.type == "table_open":
-            assert len({line.count("|") for line in lines[token.map[0] : token.map[1]]}) == 1
-    markup = "".join(html)
-    assert not re.search(r"[<>]", OURS.sub("", markup))
-    for tag in ("code", "details", "summary"):
-        assert markup.count(f"<{tag}>") == markup.count(f"</{tag}>")
-    tables = sum(token.type == "table_open" for token in tokens)
-    assert tables == len(re.findall(r"^\|(?: :?---:? \|)+$", text, re.MULTILINE))
-
-
 @patient
 @given(RESULTS, st.integers(0, 20_000) | st.just(BUDGET))
 def test_any_results_in_any_budget_are_whole_markdown(results: Results, budget: int) -> None:
     """No text of a test opens, closes or cuts anything, and the budget holds to the byte."""
-    text = render(results, budget)
+    text = render(Digest(results), budget)
     assert size(text) <= budget
     assert_whole(text)
 
@@ -87,7 +59,7 @@ def test_verdict_counts_and_time_come_first() -> None:
     suite = Suite(
         "desk", cases=(failed(),), collected=("a", "tests/test_desk.py::test_1"), exitstatus=1, duration=65
     )
-    first = render(Results((suite,))).splitlines()[0]
+    first = render(Digest(Results((suite,)))).splitlines()[0]
     assert first == "## ❌ Tests failed: 1 failed, 1 not run in 1 min 05 s"
 
 
@@ -105,7 +77,7 @@ def test_failures_servers_and_slowest_are_told() -> None:
         problems=(Problem("No mongod", "not on PATH", "Install it.", "log line"),),
         exitstatus=1,
     )
-    text = render(Results((suite,)))
+    text = render(Digest(Results((suite,))))
     row = "| <code>tests/test_desk.py:7</code> | <code>tests/test_desk.py::test_7</code> | failed |"
     assert f"{row} <code>AssertionError: assert 1 == 2</code> |" in text
     assert (
@@ -122,7 +94,7 @@ def test_thousands_of_failures_are_cut_between_rows(budget: int) -> None:
     """What does not fit is counted, and the sections behind the failures keep their place."""
     cases = tuple(failed(number, "A" * 200) for number in range(5_000))
     suite = Suite("desk", cases=cases, servers=(Server("postgres", "docker", "17.2", "x", 1.5),), exitstatus=1)
-    text = render(Results((suite,)), budget)
+    text = render(Digest(Results((suite,))), budget)
     assert budget * 0.5 < size(text) <= budget
     [missing] = re.findall(r"^\.\.\.and (\d+) more", text.partition("<details>")[0], re.MULTILINE)
     assert text.count(" | failed | ") + int(missing) == 5_000
@@ -134,6 +106,6 @@ def test_one_broken_fixture_is_one_row() -> None:
     """A server that did not start is told once, with the number of tests it stopped."""
     phases = [Phase(f"t.py::test_{n}", "setup", "failed", message="Failed: No server") for n in range(212)]
     cases = tuple(Case(phase.nodeid, "t.py", 1, (phase,)) for phase in phases)
-    text = render(Results((Suite("desk", cases=cases, exitstatus=1),)))
+    text = render(Digest(Results((Suite("desk", cases=cases, exitstatus=1),))))
     assert text.count("No server") == 1
     assert "<code>t.py::test_0 and 211 more</code>" in text

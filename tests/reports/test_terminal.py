@@ -10,6 +10,7 @@ from hypothesis import given
 from rich.console import Console
 from strategies import RESULTS, patient
 
+from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.terminal import render
 from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Suite
 
@@ -31,7 +32,9 @@ def shown(results: Results, *, width: int = 100, terminal: bool = False, encodin
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
     colours = "truecolor" if terminal else None
-    render(results, Console(file=file, width=width, force_terminal=terminal, color_system=colours, _environ={}))
+    render(
+        Digest(results), Console(file=file, width=width, force_terminal=terminal, color_system=colours, _environ={})
+    )
     file.flush()
     return raw.getvalue().decode(encoding)
 

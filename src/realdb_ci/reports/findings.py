@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from realdb_ci.reports.text import seconds
-from realdb_ci.results import BAD, Case, CollectError, Phase, Results, Suite
+from realdb_ci.results import BAD, Anchor, Case, CollectError, Phase, Results, Suite
 
 PHASES = ("setup", "call", "teardown")
+KINDS = {"setup": "setup error", "teardown": "teardown error", "error": "error"}
 # Below this nobody gains by making a test faster.
 NOTICEABLE_SECONDS = 0.001
 HEADLINES = {
@@ -35,6 +35,7 @@ class Finding:
         longrepr: the whole text.
         sections: captured output, as (name, text).
         subtest: the subtest's description, or empty.
+        own: where the test itself is written.
         others: how many more tests could not be set up for the same reason (see ``folded``).
     """
 
@@ -47,6 +48,7 @@ class Finding:
     longrepr: str = ""
     sections: tuple[tuple[str, str], ...] = ()
     subtest: str = ""
+    own: Anchor | None = None
     others: int = 0
 
     @property
@@ -61,45 +63,70 @@ class Finding:
         return f"{name} and {self.others} more" if self.others else name
 
 
-def findings(results: Results) -> tuple[Finding, ...]:
-    """All findings: what stopped modules first, then the tests in the order they ran."""
-    return tuple(finding for suite in results.suites for finding in _of_suite(suite))
+def findings(suite: Suite) -> Iterator[Finding]:
+    """What failed in a suite: what stopped modules first, then the tests in the order they ran."""
+    for error in suite.collect_errors:
+        yield _of_module(suite.project, error)
+    for case in suite.cases:
+        # Most tests passed, and asking this takes less time than asking how they failed.
+        if case.finished and not any(phase.outcome == "failed" for phase in case.phases):
+            continue
+        failures = case.failures
+        for phase in failures:
+            yield of_phase(suite.project, case, phase)
+        if not case.finished and not failures:
+            message = "This test was still running when pytest ended."
+            own = Anchor(case.path, case.line)
+            yield Finding(suite.project, case.nodeid, "still running", own.path, own.line, message, own=own)
 
 
-def folded(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings with one broken fixture or server as one, however many tests it stopped."""
-    kept: dict[tuple[str, ...], Finding] = {}
+def of_phase(project: str, case: Case, phase: Phase) -> Finding:
+    """The finding that a failed phase is."""
+    kind = KINDS.get(phase.when, "failed")
+    kind = "strict xpass" if phase.strict_xpass else "subtest failed" if phase.subtest else kind
+    own = Anchor(case.path, case.line)
+    place = phase.anchor or own
+    return Finding(
+        project,
+        case.nodeid,
+        kind,
+        place.path,
+        place.line,
+        _message(phase),
+        "" if phase.strict_xpass else phase.longrepr,
+        phase.sections,
+        phase.subtest or "",
+        own,
+    )
+
+
+def grouped(found: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
+    """The findings in groups: one for all tests that a broken fixture or server stopped, one for each other."""
+    groups: dict[object, list[Finding]] = {}
     for finding in found:
-        key: tuple[str, ...] = (finding.project, finding.kind, finding.message)
-        if finding.kind != "setup error":
-            key = (*key, finding.name)
-        known = kept.get(key)
-        kept[key] = finding if known is None else replace(known, others=known.others + 1)
-    return tuple(kept.values())
+        # A server that does not start has no line in the project; then each test is found at its own.
+        place = () if finding.own == Anchor(finding.path, finding.line) else (finding.path, finding.line)
+        same = (finding.project, finding.message, place)
+        groups.setdefault(same if finding.kind == "setup error" else id(finding), []).append(finding)
+    return tuple(map(tuple, groups.values()))
+
+
+def folded(group: Sequence[Finding]) -> Finding:
+    """The first of a group, which tells how many others there are."""
+    return replace(group[0], others=len(group) - 1) if group[1:] else group[0]
+
+
+def verdict(results: Results) -> str:
+    """The verdict in a few words."""
+    found = results.verdict
+    if found == "failed" and not any(results.counts[outcome] for outcome in BAD):
+        found = "incomplete"
+    return HEADLINES[found]
 
 
 def headline(results: Results) -> str:
     """The verdict as a sentence with its counts and the time it took."""
-    verdict = results.verdict
-    if verdict == "failed" and not any(results.counts[outcome] for outcome in BAD):
-        verdict = "incomplete"
-    return f"{HEADLINES[verdict]}: {counted(results)} in {seconds(results.duration)}"
-
-
-def retried(results: Results) -> tuple[tuple[Case, Finding], ...]:
-    """The flaky cases, each with the first failure of an earlier attempt."""
-    return tuple(
-        (case, _of_phase(suite.project, case, case.retried[0]))
-        for suite in results.suites
-        for case in suite.cases
-        if case.outcome == "flaky" and case.retried
-    )
-
-
-def slowest(results: Results, number: int) -> tuple[Case, ...]:
-    """The cases that took longest, longest first."""
-    timed = (case for case in results.cases if case.duration >= NOTICEABLE_SECONDS)
-    return tuple(heapq.nlargest(number, timed, key=lambda case: case.duration))
+    return f"{verdict(results)}: {counted(results)} in {seconds(results.duration)}"
 
 
 def counted(suite: Suite | Results) -> str:
@@ -127,36 +154,8 @@ def ending(suite: Suite) -> str:
     return ""
 
 
-def _of_suite(suite: Suite) -> Iterator[Finding]:
-    for error in suite.collect_errors:
-        yield _of_module(suite.project, error)
-    for case in suite.cases:
-        for phase in case.failures:
-            yield _of_phase(suite.project, case, phase)
-        if not case.finished and not case.failures:
-            message = "This test was still running when pytest ended."
-            yield Finding(suite.project, case.nodeid, "still running", case.path, case.line, message)
-
-
 def _of_module(project: str, error: CollectError) -> Finding:
     return Finding(project, error.nodeid, "collection error", error.path, error.line, error.message, error.longrepr)
-
-
-def _of_phase(project: str, case: Case, phase: Phase) -> Finding:
-    kind = f"{phase.when} error" if phase.when in ("setup", "teardown") else "failed"
-    kind = "strict xpass" if phase.strict_xpass else "subtest failed" if phase.subtest else kind
-    path, line = (phase.anchor.path, phase.anchor.line) if phase.anchor else (case.path, case.line)
-    return Finding(
-        project,
-        case.nodeid,
-        kind,
-        path,
-        line,
-        _message(phase),
-        "" if phase.strict_xpass else phase.longrepr,
-        phase.sections,
-        phase.subtest or "",
-    )
 
 
 def _message(phase: Phase) -> str:

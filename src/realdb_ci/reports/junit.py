@@ -2,109 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from junitparser import Attr, Error, Failure, IntAttr, JUnitXml, Skipped, xunit2
+from junitparser import Attr, Element, Error, Failure, IntAttr, Properties, Property, Skipped, xunit2
 
 from realdb_ci.reports import Place
-from realdb_ci.reports.findings import Finding, ending, findings
+from realdb_ci.reports.digest import Digest
+from realdb_ci.reports.findings import Finding, ending
 from realdb_ci.reports.text import clean, middle_cut, one_line
-from realdb_ci.results import Case, Results, Suite
+from realdb_ci.results import BAD, Case, CollectError, Results, Suite
 
 FILE = "junit.xml"
 # What a consumer reads into memory for one test; the events file holds the rest.
 TEXT_LIMIT = 50_000
 NAME_LIMIT = 2_000
+ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+)
+SPECIAL = re.compile(r'[&<>"\t\n\r]')
+ERRORS = frozenset({"setup error", "teardown error", "error", "still running"})
 
 
 class LocatedCase(xunit2.TestCase):
-    """A testcase that says where it is written, as readers of JUnit files expect it of pytest's first dialect."""
+    """A testcase that says where it is written."""
 
     file = Attr()
     line = IntAttr()
 
 
-def publish(results: Results, place: Place) -> None:
+def publish(digest: Digest, place: Place) -> bool:
     """Write ``junit.xml`` into the output folder."""
-    write(results, place.out / FILE)
+    write(digest, place.out / FILE)
+    return True
 
 
-def write(results: Results, path: Path) -> None:
+def write(digest: Digest, path: Path) -> None:
     """Write the results as JUnit XML.
 
     Raises:
         OSError: the file cannot be written.
     """
-    document = JUnitXml("realdb-ci")
-    for suite in results.suites:
-        # Not add_testsuite: it would merge two suites of one name.
-        document.append(_suite(suite))  # type: ignore[no-untyped-call]
-    document.tests = len(results.cases) + sum(len(suite.collect_errors) for suite in results.suites)
-    document.failures, document.errors, document.skipped = _statistics(results)
-    document.time = round(results.duration, 6)
-    document.write(str(path))
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in digest.findings:
+        found.setdefault((finding.project, finding.nodeid), []).append(finding)
+    results = digest.results
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("<?xml version='1.0' encoding='utf-8'?>\n")
+        file.write(_tag("testsuites", {"name": "realdb-ci", **_statistics(results, results.suites)}) + ">\n")
+        for suite, outcomes in digest.outcomes:
+            file.writelines(_suite(suite, outcomes, found))
+        file.write("</testsuites>\n")
 
 
-def _suite(suite: Suite) -> xunit2.TestSuite:
-    told = xunit2.TestSuite(clean(suite.project))  # type: ignore[no-untyped-call]
-    modules: list[LocatedCase] = []
-    found: dict[str, list[Finding]] = {}
-    for finding in findings(Results((suite,))):
-        if finding.kind == "collection error":
-            modules.append(_module(finding))
-        else:
-            found.setdefault(finding.nodeid, []).append(finding)
-    told.add_testcases([*modules, *(_case(case, found.get(case.nodeid, ())) for case in suite.cases)])
-    # After junitparser's own statistics: it counts elements, where one test may hold two.
-    told.tests = len(suite.cases) + len(suite.collect_errors)
-    told.failures, told.errors, told.skipped = _statistics(suite)
-    told.time = round(suite.duration, 6)
-    told.timestamp = datetime.fromtimestamp(suite.start, UTC).isoformat(timespec="seconds")
-    for server in suite.servers:
-        told.add_property(clean(server.service), one_line(f"{server.engine} {server.version} {server.origin}"))
-    if ending(suite):
-        told.add_property("ending", ending(suite))
-    return told
+def _suite(suite: Suite, outcomes: Sequence[str], found: dict[tuple[str, str], list[Finding]]) -> Iterator[str]:
+    known = {"name": clean(suite.project), **_statistics(suite, [suite])}
+    known["timestamp"] = datetime.fromtimestamp(suite.start, UTC).isoformat(timespec="seconds")
+    yield _tag("testsuite", known) + ">\n"
+    yield _suite_properties(suite)
+    for error in suite.collect_errors:
+        yield _module(error, [one for one in found[suite.project, error.nodeid] if one.own is None])
+    for case, outcome in zip(suite.cases, outcomes, strict=True):
+        told = found.get((suite.project, case.nodeid), []) if outcome in BAD else []
+        yield _case(case, outcome, [one for one in told if one.own is not None])
+    yield "</testsuite>\n"
 
 
-def _statistics(told: Suite | Results) -> tuple[int, int, int]:
-    """Failures, errors and skips as tests, each counted once whatever it holds."""
+def _statistics(told: Suite | Results, suites: Sequence[Suite]) -> dict[str, str]:
+    """Tests, failures, errors and skips, each test counted once whatever it holds."""
     counts = told.counts
-    return counts["failed"], counts["error"], counts["skipped"] + counts["xfailed"]
+    return {
+        "tests": str(sum(len(suite.cases) + len(suite.collect_errors) for suite in suites)),
+        "failures": str(counts["failed"]),
+        "errors": str(counts["error"]),
+        "skipped": str(counts["skipped"] + counts["xfailed"]),
+        "time": str(round(told.duration, 6)),
+    }
 
 
-def _module(finding: Finding) -> LocatedCase:
-    told = _located(finding.nodeid, finding.path, finding.line, seconds=0.0)
-    told.result = [_result(Error, (finding,))]
-    return told
+def _module(error: CollectError, found: Sequence[Finding]) -> str:
+    told = _located(_attributes(error.nodeid, error.path, error.line, 0.0))
+    told.result = [_result(Error, found)]
+    return _text(told)
 
 
-def _case(case: Case, found: Sequence[Finding]) -> LocatedCase:
-    told = _located(case.nodeid, case.path, case.line, case.duration)
+def _case(case: Case, outcome: str, found: Sequence[Finding]) -> str:
+    attributes = _attributes(case.nodeid, case.path, case.line, case.duration)
+    # Most tests are like that, and a model of each takes several times as long.
+    if outcome == "passed" and not any(phase.sections for phase in case.phases):
+        return _tag("testcase", attributes) + "/>\n"
+    told = _located(attributes)
     if case.attempts > 1:
         told.add_property("attempts", str(case.attempts))
-    if case.outcome in ("flaky", "xpassed"):
-        told.add_property(case.outcome, "true")
+    if outcome in ("flaky", "xpassed"):
+        told.add_property(outcome, "true")
     # At most one element of a kind: consumers of these files stumble over more.
-    failures = [finding for finding in found if case.outcome == "failed" and not _is_error(finding)]
+    failures = [finding for finding in found if outcome == "failed" and finding.kind not in ERRORS]
     errors = [finding for finding in found if finding not in failures]
     told.result = [_result(kind, group) for kind, group in ((Failure, failures), (Error, errors)) if group]
-    if case.outcome in ("skipped", "xfailed"):
+    if outcome in ("skipped", "xfailed"):
         told.result = [_skip(case)]
     sections = dict(section for phase in case.last for section in phase.sections)
     if sections:
         text = "\n".join(f"--- {name} ---\n{captured}" for name, captured in sections.items())
         told.system_out = middle_cut(text, TEXT_LIMIT)
-    return told
-
-
-def _is_error(finding: Finding) -> bool:
-    return finding.kind in ("setup error", "teardown error", "still running")
+    return _text(told)
 
 
 def _result(kind: type[Failure | Error], found: Sequence[Finding]) -> Failure | Error:
+    """One element for all that failed in one way."""
     told = kind(one_line("; ".join(one.message for one in found)), found[0].kind)
     texts = (f"{one.place}: {one.kind} {one.subtest}".rstrip() + f"\n{one.longrepr}" for one in found)
     told.text = middle_cut("\n\n".join(texts), TEXT_LIMIT)
@@ -117,19 +126,54 @@ def _skip(case: Case) -> Skipped:
     return Skipped(one_line(reason), "pytest.skip" if phase.wasxfail is None else "pytest.xfail")
 
 
-def _located(nodeid: str, path: str, line: int | None, seconds: float) -> LocatedCase:
-    classname, name = _names(nodeid)
-    told = LocatedCase(one_line(name, NAME_LIMIT), one_line(classname, NAME_LIMIT), round(seconds, 6))
-    told.file = clean(path)
-    if line is not None:
-        told.line = line
+def _suite_properties(suite: Suite) -> str:
+    """What is to be known of the suite: its servers, and how pytest ended where that is news."""
+    known = [(one.service, f"{one.engine} {one.version} {one.origin}") for one in suite.servers]
+    known += [("ending", ending(suite))] if ending(suite) else []
+    told = Properties()  # type: ignore[no-untyped-call]
+    for name, value in known:
+        told.add_property(Property(clean(name), one_line(value)))
+    return _text(told) if known else ""
+
+
+def _attributes(nodeid: str, path: str, line: int | None, seconds: float) -> dict[str, str]:
+    """Name and place of a testcase, as readers of these files expect them of pytest's first dialect."""
+    plain, bracket, parameters = nodeid.partition("[")
+    # A module has no name but its path.
+    path_and_classes, _, name = plain.rpartition("::")
+    told = {
+        "classname": _class(path_and_classes) if path_and_classes else "",
+        "name": one_line(name + bracket + parameters, NAME_LIMIT),
+        "time": str(round(seconds, 6)),
+        "file": clean(path),
+    }
+    return told if line is None else {**told, "line": str(line)}
+
+
+def _located(attributes: Mapping[str, str]) -> LocatedCase:
+    told = LocatedCase(attributes["name"], attributes["classname"], float(attributes["time"]))
+    told.file = attributes["file"]
+    if "line" in attributes:
+        told.line = int(attributes["line"])
     return told
 
 
-def _names(nodeid: str) -> tuple[str, str]:
-    """Class name and name as pytest writes them: ``tests/test_a.py::TestB::test_c[1]`` is tests.test_a.TestB."""
-    path, _, rest = nodeid.partition("::")
-    plain, bracket, parameters = rest.partition("[")
-    *classes, name = plain.split("::")
-    parts: Iterable[str] = (path.removesuffix(".py").replace("/", "."), *classes)
-    return ".".join(parts), (name + bracket + parameters) or path
+@functools.lru_cache(maxsize=4_096)
+def _class(plain: str) -> str:
+    """The class name as pytest writes it: ``tests/test_a.py::TestB`` is tests.test_a.TestB."""
+    path, _, classes = plain.partition("::")
+    parts = [path.removesuffix(".py").replace("/", "."), *filter(None, classes.split("::"))]
+    return one_line(".".join(parts), NAME_LIMIT)
+
+
+def _tag(name: str, known: Mapping[str, str]) -> str:
+    """The beginning of an element, up to what ends it; there may be a hundred thousand of them."""
+    return f"<{name}" + "".join([f' {key}="{_escaped(value)}"' for key, value in known.items()])
+
+
+def _escaped(text: str) -> str:
+    return text.translate(ESCAPES) if SPECIAL.search(text) else text
+
+
+def _text(element: Element) -> str:
+    return element.tostring().decode() + "\n"  # type: ignore[no-untyped-call,no-any-return]

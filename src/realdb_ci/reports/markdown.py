@@ -47,42 +47,43 @@ def size(text: str) -> int:
     return len(text.encode())
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], budget: int, where_else: str = "") -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], budget: int, total: int, where_else: str = "") -> str:
     """A table of as many whole rows as fit, and a line that says how many more there are; empty where none fits.
 
     Args:
         head: the columns; one that starts with ``>`` is set to the right.
-        rows: cells of inert Markdown.
+        rows: cells of inert Markdown; taken one after the other, as long as they fit.
         budget: bytes.
+        total: how many rows there are, those included that ``rows`` does not yield.
         where_else: where the rest can be found.
     """
     lines = [
         _row([column.removeprefix(">") for column in head]),
         _row(["---:" if column.startswith(">") else ":---" for column in head]),
     ]
-    whole = [_row(row) for row in rows]
-    return _cut(lines, whole, budget, "\n", where_else)
+    room = budget - sum(size(line) + 1 for line in lines) - size(_rest(total, where_else))
+    kept = _fitting(map(_row, rows), room, 1)
+    return "\n".join([*lines, *kept]) + _rest(total - len(kept), where_else) if kept else ""
 
 
-def series(blocks: Sequence[str], budget: int, where_else: str = "") -> str:
-    """As many whole blocks as fit, and a line that says how many more there are."""
-    return _cut([], blocks, budget, "\n\n", where_else)
+def series(blocks: Iterable[str], budget: int, total: int, where_else: str = "") -> str:
+    """As many whole blocks as fit, and a line that says how many more there are; as in ``table``."""
+    kept = _fitting(blocks, budget - size(_rest(total, where_else)), 2)
+    return "\n\n".join(kept) + _rest(total - len(kept), where_else) if kept else ""
 
 
-def _cut(head: Sequence[str], items: Sequence[str], budget: int, joint: str, where_else: str) -> str:
-    rest = f"\n\n...and {len(items)} more{where_else}."
-    room = budget - size(rest) - sum(size(line) + 1 for line in head)
-    kept = 0
+def _fitting(items: Iterable[str], room: int, joint: int) -> list[str]:
+    kept = []
     for item in items:
-        room -= size(item) + len(joint)
+        room -= size(item) + joint
         if room < 0:
             break
-        kept += 1
-    if not kept:
-        return ""
-    missing = len(items) - kept
-    end = f"\n\n...and {missing} more{where_else}." if missing else ""
-    return "\n".join([*head, joint.join(items[:kept])]) + end
+        kept.append(item)
+    return kept
+
+
+def _rest(number: int, where_else: str) -> str:
+    return f"\n\n...and {number} more{where_else}." if number else ""
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from realdb_ci.reports import Place
-from realdb_ci.reports.findings import (
-    PHASES,
-    Finding,
-    counted,
-    ending,
-    findings,
-    folded,
-    headline,
-    retried,
-    slowest,
-)
-from realdb_ci.reports.text import clean, excerpt, one_line, seconds
+from realdb_ci.reports import Missed, Place
+from realdb_ci.reports.digest import Digest
+from realdb_ci.reports.findings import PHASES, Finding, counted, ending, headline
+from realdb_ci.reports.text import clean, encodable, excerpt, inert, one_line, seconds
 from realdb_ci.results import Problem, Results, Server, Suite
 
 FILE = None
@@ -29,28 +22,33 @@ COLUMN = 11
 GOOD, BAD, UNSURE, QUIET = "green", "red", "yellow", "dim"
 
 
-def publish(results: Results, place: Place) -> None:
+def publish(digest: Digest, place: Place) -> bool:
     """Print the report."""
-    render(results, place.console)
+    render(digest, place.console, place.missed)
+    return True
 
 
-def render(results: Results, console: Console) -> None:
+def render(digest: Digest, console: Console, missed: Iterable[Missed] = ()) -> None:
     """Print the report: failures where they happened, then what was slow, then the suites and the total.
 
     Args:
-        results: the run.
+        digest: the run.
         console: its width and colours are used; without a terminal the lines are plain and never wrapped.
+        missed: the surfaces that could not be reached.
     """
     console.print()
     console.print(Rule(Text("realdb-ci"), style=QUIET, characters="-" if console.options.ascii_only else "─"))
-    _findings(folded(findings(results)), console)
-    for problem in dict.fromkeys(problem for suite in results.suites for problem in suite.problems):
+    _findings(digest.folded, console)
+    for problem in digest.problems:
         _problem(problem, console)
-    _flaky(results, console)
-    _slowest(results, console)
-    for suite in results.suites:
+    _flaky(digest, console)
+    _slowest(digest, console)
+    for suite in digest.results.suites:
         _suite(suite, console)
-    _total(results, console)
+    for one in missed:
+        words = f"the report {one.surface!r} could not be made: {one.why}"
+        _line(console, Text(_fit(words, console, limit=1_000), style=UNSURE))
+    _total(digest.results, console)
 
 
 def _findings(found: tuple[Finding, ...], console: Console) -> None:
@@ -82,16 +80,16 @@ def _problem(problem: Problem, console: Console) -> None:
     console.print()
 
 
-def _flaky(results: Results, console: Console) -> None:
-    for case, first in retried(results):
+def _flaky(digest: Digest, console: Console) -> None:
+    for case, first in digest.retried:
         words = f"passed on attempt {case.attempts}; before: {first.place}: {first.message}"
         _line(console, Text.assemble(("FLAKY", f"bold {UNSURE}"), "  ", _fit(case.nodeid, console)))
         _line(console, Text(_fit(words, console)), indent=2)
         console.print()
 
 
-def _slowest(results: Results, console: Console) -> None:
-    timed = slowest(results, SLOWEST)
+def _slowest(digest: Digest, console: Console) -> None:
+    timed = digest.slowest[:SLOWEST]
     if not timed:
         return
     # The names come last: they alone may be folded.
@@ -130,8 +128,8 @@ def _fit(text: str, console: Console, limit: int = 300) -> str:
 
 
 def _encodable(text: str, console: Console) -> str:
-    """The text in characters that the terminal has; the others as escapes."""
-    return clean(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
+    """The text as the terminal, or a log that GitHub's runner reads, can show it and nothing more."""
+    return encodable(inert(clean(text)), console.encoding)
 
 
 def _line(console: Console, text: Text, indent: int = 0) -> None:

@@ -5,7 +5,8 @@ Everything else (outcomes, counts, the verdict) is derived from the phases on de
 """
 
 from realdb_ci.results.cases import BAD, OUTCOMES, Anchor, Case, Phase
-from realdb_ci.results.reading import read
+from realdb_ci.results.merging import again, merge
+from realdb_ci.results.reading import HEAD, collector_paused, read
 from realdb_ci.results.suites import (
     FROM_PYTEST,
     INTERRUPTED,
@@ -21,6 +22,7 @@ from realdb_ci.results.suites import (
 __all__ = [
     "BAD",
     "FROM_PYTEST",
+    "HEAD",
     "INTERRUPTED",
     "OUTCOMES",
     "Anchor",
@@ -32,6 +34,9 @@ __all__ = [
     "Server",
     "Span",
     "Suite",
+    "again",
+    "collector_paused",
     "gravest",
+    "merge",
     "read",
 ]

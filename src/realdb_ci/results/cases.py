@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 # Worst first; also the order in which reports count them.
 OUTCOMES = ("failed", "error", "flaky", "passed", "xpassed", "xfailed", "skipped")
 BAD = frozenset({"failed", "error"})
+# Where only these failed, the test is an error: what it checks was never asked, or had been answered.
+ERRORS = frozenset({"setup", "teardown", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +20,15 @@ class Anchor:
     line: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(NamedTuple):
     """One step of one attempt at a test, or one subtest in it.
 
+    A tuple, because a run has hundreds of thousands: making one takes a third of a frozen dataclass's time.
+
     Attributes:
-        nodeid: pytest's name for the test.
-        when: setup, call, teardown; collect for a module skipped as a whole; ??? where a worker crashed.
+        nodeid: the test's name; see ``Case``.
+        when: setup, call, teardown; collect for a module skipped as a whole; ??? where a worker crashed; error for
+            what a foreign file calls an error, without the step it was in.
         outcome: passed, failed, skipped or rerun (failed, and tried again).
         attempt: counted from 1.
         wasxfail: the reason of an expected failure, or None where none was expected.
@@ -56,16 +60,18 @@ class Phase:
     place: Anchor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """One test with the phases of all its attempts.
 
     Attributes:
-        nodeid: pytest's name for the test.
-        path: its file, from the root of the repository.
+        nodeid: pytest's name for the test; for one of a foreign file, its class and name joined by ``::``.
+        path: its file, from the root of the repository; empty where nobody said.
         line: its line counted from 1, or None where nobody said.
         phases: in the order they ended.
         finished: False where pytest ended before the test did.
+        properties: what the test noted about itself, as (name, value).
+        attachments: files that belong to the test, as its producer named them.
     """
 
     nodeid: str
@@ -73,18 +79,20 @@ class Case:
     line: int | None = None
     phases: tuple[Phase, ...] = ()
     finished: bool = True
+    properties: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[str, ...] = ()
 
-    @cached_property
+    @property
     def attempts(self) -> int:
         """How often it was tried."""
         return max((phase.attempt for phase in self.phases), default=1)
 
-    @cached_property
+    @property
     def last(self) -> tuple[Phase, ...]:
         """The phases of the attempt that counts."""
         return tuple(phase for phase in self.phases if phase.attempt == self.attempts)
 
-    @cached_property
+    @property
     def failures(self) -> tuple[Phase, ...]:
         """What failed in the attempt that counts: each failed phase and subtest on its own."""
         failed = tuple(phase for phase in self.last if phase.outcome == "failed")
@@ -93,19 +101,22 @@ class Case:
             failed = tuple(one for one in failed if one.subtest or one.when != "call" or one.anchor)
         return failed
 
-    @cached_property
+    @property
     def retried(self) -> tuple[Phase, ...]:
         """What failed in earlier attempts."""
         return tuple(
             one for one in self.phases if one.outcome in ("rerun", "failed") and one.attempt < self.attempts
         )
 
-    @cached_property
+    @property
     def outcome(self) -> str:
         """One of OUTCOMES. A failed setup or teardown, and a test that never ended, is an error."""
-        if any(phase.when not in ("setup", "teardown") for phase in self.failures):
+        if self.finished and all(_plainly_passed(phase) for phase in self.phases):
+            return "passed"
+        failures = self.failures
+        if any(phase.when not in ERRORS for phase in failures):
             return "failed"
-        if self.failures or not self.finished:
+        if failures or not self.finished:
             return "error"
         own = [phase for phase in self.last if phase.subtest is None]
         skipped = next((phase for phase in own if phase.outcome == "skipped" and phase.when != "teardown"), None)
@@ -113,13 +124,18 @@ class Case:
             return "skipped" if skipped.wasxfail is None else "xfailed"
         if any(phase.wasxfail is not None for phase in own):
             return "xpassed"
-        return "flaky" if self.attempts > 1 else "passed"
+        return "flaky" if self.retried else "passed"
 
-    @cached_property
+    @property
     def duration(self) -> float:
         """Seconds in all phases of all attempts."""
-        return sum(self.seconds(when) for when in ("setup", "call", "teardown"))
+        return sum(phase.duration for phase in self.phases if phase.subtest is None)
 
     def seconds(self, when: str) -> float:
         """Seconds in one phase (setup, call or teardown) of all attempts; subtests are inside the call."""
         return sum(phase.duration for phase in self.phases if phase.when == when and phase.subtest is None)
+
+
+def _plainly_passed(phase: Phase) -> bool:
+    """Whether nothing has to be said of it; most phases are like this, so it is asked first."""
+    return phase.outcome == "passed" and phase.attempt == 1 and phase.wasxfail is None

@@ -83,6 +83,10 @@ class Suite:
         exitstatus: pytest's own, or None where pytest never came to say it.
         returncode: the process's, where it was not one of pytest's; negative for a signal.
         interrupted: somebody stopped the run.
+        producer: what wrote the file, where it was not realdb-ci: pytest, surefire, jest, ...; else empty.
+        sources: the files it was read from, where it was read by ``realdb-ci report``.
+        properties: what the suite noted about itself, as (name, value).
+        sections: output that belongs to no test, as (name, text).
     """
 
     project: str
@@ -102,6 +106,10 @@ class Suite:
     exitstatus: int | None = None
     returncode: int | None = None
     interrupted: bool = False
+    producer: str = ""
+    sources: tuple[str, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+    sections: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def finished(self) -> bool:
