@@ -34,8 +34,12 @@ lint: env ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck .ci/run tests/machine tests/images/build tests/images/engine tests/images/*/*.sh
-	$(BIN)/hadolint tests/images/*/Dockerfile
+	$(BIN)/shellcheck .ci/run .github/release composite/run.sh tests/machine tests/images/build tests/images/engine \
+		tests/images/*/*.sh
+	$(BIN)/hadolint Dockerfile tests/runner/base/Dockerfile tests/images/*/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
+	$(BIN)/zizmor --offline --quiet .
 
 format: env ## Put the sources into their usual shape
 	$(BIN)/ruff check --fix .
@@ -46,14 +50,18 @@ benchmark: env ## Measure against peers, as ratios within one run (minutes)
 	$(BIN)/python benchmarks/isolation.py --suite commit
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/import_cost.py
+	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/action.py
 
 requirements: env ## Resolve the pinned requirements again
-	$(PIP) install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header --output-file requirements/dev.txt
 	$(BIN)/uv pip compile --group asyncio --no-deps --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header \
 		--output-file requirements/pytest-asyncio.txt
+	for name in action build; do $(BIN)/uv pip compile requirements/$$name.in --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --upgrade --no-header \
+		--output-file requirements/$$name.txt; done
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .realdb-ci .pytest_cache .mypy_cache .ruff_cache .hypothesis

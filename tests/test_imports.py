@@ -47,6 +47,12 @@ ALLOWED = {
         "reports",
         "github",
     },
+    "inputs": {"errors", "config"},
+    "runner": set(),
+    "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines"},
+    "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
+    "action": LEAVES
+    | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
     "plugin": {"errors", "config", "services", "hub", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor"},
     "__main__": {"cli"},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from realdb_ci.engines.contract import Notice
 
-WORDS = {"pull": "pulling", "start": "starting", "ready": "ready", "failed": "failed"}
+WORDS = {"pull": "pulling", "pulled": "pulled", "start": "starting", "ready": "ready", "failed": "failed"}
 ENDED = ("ready", "failed")
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EVENTS = "events.jsonl"
 # With these pytest comes to the end of a session: all but 4, a usage error, which it finds before there is one.
 PYTEST_CODES = (0, 1, 2, 3, 5)
+REFUSED = SettingError(
+    "pytest refused its arguments or settings", why="its output above says which", remedy="Correct them."
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,12 @@ def run(order: Order, console: Console) -> int:
         SettingError: found before anything was started.
     """
     configs = {project: _config(project, order) for project in order.projects}
-    events = _fresh(order.out)
+    events = fresh(order.out)
     codes: list[int] = []
     try:
         _run_suites(order, configs, events, console, codes.append)
     except KeyboardInterrupt:
-        _append(events, "interrupted")
+        append(events, "interrupted")
         codes.append(results.INTERRUPTED)
     found = results.read(events)
     root = repository_root(order.projects[0].resolve())
@@ -78,7 +81,7 @@ def _config(project: Path, order: Order) -> Config:
     return config
 
 
-def _fresh(out: Path) -> Path:
+def fresh(out: Path) -> Path:
     """The output folder without an earlier run's events."""
     events = out / EVENTS
     try:
@@ -99,14 +102,14 @@ def _run_suites(
     try:
         with (
             Servers(progress.notify) as servers,
-            Broker(servers, lambda event, fields: _append(events, event, **fields)) as broker,
+            Broker(servers, lambda event, fields: append(events, event, **fields)) as broker,
         ):
             for project, config in configs.items():
                 wishes = services.wishes(config)
                 for name in services.named(order.flags.get("services", ())):
                     servers.begin(wishes[name])
                 child = _suite(project, order, events, broker, console)
-                ended(_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
+                ended(exit_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
     finally:
         progress.close()
 
@@ -118,19 +121,25 @@ def _suite(project: Path, order: Order, events: Path, broker: Broker, console: C
         flags.append(f"--realdb-engine={order.flags['engine']}")
     if order.flags.get("strict"):
         flags.append("--realdb-strict")
+    inherited = suite.inheritable(order.environ)
+    broker_address = {BROKER_VARIABLE: broker.address}
     return suite.Suite(
-        project, order.pytest_arguments, flags, {BROKER_VARIABLE: broker.address}, console.is_terminal
+        project, order.pytest_arguments, flags, broker_address, inherited, colour=console.is_terminal
     )
 
 
-def _code(returncode: int, project: Path, events: Path) -> int:
+def exit_code(returncode: int, project: Path, events: Path) -> int:
     """Our exit code for a child's; one that did not end as pytest ends is noted in the events."""
-    if returncode not in PYTEST_CODES:
-        _append(events, "died", returncode=returncode, project=project_name(project.resolve()))
+    told = results.read(events).suites[-1:]
+    if returncode == results.USAGE_ERROR and not any(suite.problems for suite in told):
+        append(events, "problem", **REFUSED.to_dict())
+    elif returncode not in PYTEST_CODES:
+        append(events, "died", returncode=returncode, project=project_name(project.resolve()))
     return results.FROM_PYTEST.get(returncode, 1)
 
 
-def _append(events: Path, event: str, **fields: Any) -> None:
+def append(events: Path, event: str, **fields: Any) -> None:
+    """Add one event of ours to the events file."""
     line = json.dumps({"event": event, "at": time.time(), **fields})
     with events.open("a", encoding="utf-8") as file:
         file.write(line + "\n")

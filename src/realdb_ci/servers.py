@@ -42,10 +42,11 @@ class Servers:
 
     Args:
         notify: told of every step, from the threads that take them.
+        patience: seconds to wait before each further attempt to pull an image.
     """
 
-    def __init__(self, notify: Notify = lambda _: None) -> None:
-        self._run = Run(notify)
+    def __init__(self, notify: Notify = lambda _: None, patience: tuple[float, ...] = ()) -> None:
+        self._run = Run(notify, patience)
         self._lock = threading.Lock()
         self._pending: dict[Wish, Future[Running]] = {}
         self._threads: list[threading.Thread] = []
@@ -55,6 +56,11 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def id(self) -> str:
+        """The run's id, which labels what it makes."""
+        return self._run.id
 
     @property
     def prefix(self) -> str:

@@ -32,22 +32,31 @@ class Suite:
         arguments: pytest's arguments after ours.
         flags: our plugin's options.
         environment: variables to add to the child's environment.
+        inherited: the variables it gets beside those.
         colour: whether the output goes to a terminal that shows colours.
+        interpreter: the Python to run it with.
     """
 
     project: Path
     arguments: Sequence[str]
     flags: Sequence[str]
     environment: Mapping[str, str]
-    colour: bool
+    inherited: Mapping[str, str]
+    colour: bool = False
+    interpreter: Path = Path(sys.executable)
 
     @property
     def command(self) -> list[str]:
         """The child's command line."""
         colour = ["--color=yes"] if self.colour else []
         # Where a project switches entry points off, our plugin still has to come in.
-        plugin = ["-p", "realdb_ci.plugin"] if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else []
-        return [sys.executable, "-m", "pytest", *plugin, *colour, *self.flags, *self.arguments]
+        plugin = ["-p", "realdb_ci.plugin"] if self.inherited.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else []
+        return [str(self.interpreter), "-m", "pytest", *plugin, *colour, *self.flags, *self.arguments]
+
+
+def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of ours that a suite may see."""
+    return {name: value for name, value in environ.items() if not name.startswith(WORKFLOW_SECRETS)}
 
 
 def run(suite: Suite, write: Callable[[str], None], started: Callable[[int], None]) -> int:
@@ -67,7 +76,7 @@ def run(suite: Suite, write: Callable[[str], None], started: Callable[[int], Non
     child = subprocess.Popen(
         suite.command,
         cwd=suite.project,
-        env={**_inherited(), **suite.environment, "PYTHONUNBUFFERED": "1"},
+        env={**suite.inherited, **suite.environment, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -90,10 +99,6 @@ def run(suite: Suite, write: Callable[[str], None], started: Callable[[int], Non
         assert child.stdout is not None
         child.stdout.close()
     return child.returncode
-
-
-def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(WORKFLOW_SECRETS)}
 
 
 def _pump(child: subprocess.Popen[bytes], write: Callable[[str], None], deadline: float | None) -> None:

@@ -89,7 +89,7 @@ def test_image_is_pulled_with_progress(
     docker_engine.images.remove(name)
     steps.clear()
     server = launch("postgres:15-alpine", engine="docker", mirror=mirror).server
-    assert steps.stages == ["pull", "start", "ready"]
+    assert steps.stages == ["pull", "pulled", "start", "ready"]
     digest = docker_engine.images.get(name).attrs["RepoDigests"][0].split(":")[-1]
     assert digest[:12] in server.origin
 

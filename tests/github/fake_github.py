@@ -289,12 +289,12 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[FakeGitHub]:
-    """A fake that answers on localhost until the block ends."""
+def serving(host: str = "127.0.0.1") -> Iterator[FakeGitHub]:
+    """A fake that answers on an address of this machine until the block ends."""
     fake = FakeGitHub()
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((host, 0), Handler)
     server.fake = fake
-    fake.url = f"http://127.0.0.1:{server.server_port}"
+    fake.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -24,7 +24,7 @@ class Notice:
 
     Attributes:
         service: the service's name.
-        stage: pull, start, ready or failed.
+        stage: pull, pulled, start, ready or failed.
         detail: a few words for a person.
         done, total: bytes of a pull, 0 where there is nothing to count.
 
@@ -44,10 +44,15 @@ class Run:
     """One run of ours on this machine: its id, its private folders and what has to go at its end.
 
     Threads of several services share one Run; its methods may be called from any of them.
+
+    Args:
+        notify: told of every step.
+        patience: seconds to wait before each further attempt to pull an image.
     """
 
-    def __init__(self, notify: Notify = lambda _: None) -> None:
+    def __init__(self, notify: Notify = lambda _: None, patience: tuple[float, ...] = ()) -> None:
         self.id = uuid.uuid4().hex[:12]
+        self.patience = patience
         self.notify = notify
         self.guard = Guard()
         self.cancelled = threading.Event()

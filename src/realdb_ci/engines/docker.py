@@ -140,6 +140,8 @@ class _Launch:
         from testcontainers.core.container import DockerContainer
 
         container = DockerContainer(self.held.name)
+        # testcontainers puts the user's prefix before every name; ours is the one the daemon holds.
+        container.image = self.held.name
         container.with_name(f"realdb-ci-{self.run.id}-{self.service.name}{'-p' * self.route.published}")
         container.with_envs(**recipe.env).with_command(list(recipe.command))
         for volume in self.held.volumes or (recipe.data,):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,13 @@ from realdb_ci.services.contract import Wish
 if TYPE_CHECKING:
     from docker import DockerClient
 
+# What no patience mends: the name is wrong, or we may not have it.
+_FINAL = re.compile(
+    r"manifest unknown|not found|unauthorized|denied|no such host|no basic auth|invalid reference"
+    r"|authentication required",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True)
 class Image:
@@ -22,11 +31,13 @@ class Image:
         name: the name it was asked for by, with the mirror if one is set.
         digest: the registry's digest, or the local id of an image no registry has seen.
         volumes: the folders it declares as volumes.
+        size: bytes it takes on the daemon's disk.
     """
 
     name: str
     digest: str
     volumes: tuple[str, ...]
+    size: int = 0
 
     @property
     def origin(self) -> str:
@@ -53,22 +64,43 @@ def here(client: DockerClient, wish: Wish) -> Image | None:
         return None
     digests = attrs.get("RepoDigests") or [attrs["Id"]]
     config: Mapping[str, Any] = attrs.get("Config") or {}
-    return Image(name, digests[0].split("@")[-1], tuple(config.get("Volumes") or ()))
+    return Image(name, digests[0].split("@")[-1], tuple(config.get("Volumes") or ()), int(attrs.get("Size") or 0))
 
 
 def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:
-    """The image, pulled first where it is missing.
+    """The image, pulled first where it is missing; what may pass is tried again, as patiently as the run is.
 
     Raises:
         Refusal: it cannot be pulled, with the registry's own words.
+        ServerError: the run was interrupted meanwhile.
     """
-    from docker.errors import APIError
-
     found = here(client, wish)
     if found:
         return found
-    name = full_name(wish)
+    name, began = full_name(wish), time.monotonic()
     run.notify(Notice(wish.service, "pull", name))
+    for pause in (*run.patience, None):
+        try:
+            _pull(client, name, wish, run)
+        except Refusal as problem:
+            if pause is None or _FINAL.search(problem.why):
+                raise
+            run.notify(Notice(wish.service, "pull", f"{name}: {problem.why}; again in {pause:g} s"))
+            run.cancelled.wait(pause)
+        else:
+            break
+    pulled = here(client, wish)
+    if pulled is None:
+        raise _cannot_pull(name, "the daemon does not list it after the pull")
+    told = f"{pulled.name} ({pulled.digest}, {pulled.size / 1e6:.0f} MB) in {time.monotonic() - began:.1f} s"
+    run.notify(Notice(wish.service, "pulled", told, pulled.size, pulled.size))
+    return pulled
+
+
+def _pull(client: DockerClient, name: str, wish: Wish, run: Run) -> None:
+    from docker.errors import APIError
+    from requests.exceptions import RequestException
+
     try:
         events = client.api.pull(name, stream=True, decode=True)
         for done, total in _progress(events, name):
@@ -77,10 +109,8 @@ def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:
                 raise ServerError(f"The image {name} was not pulled", why="the run was interrupted")
     except APIError as problem:
         raise _cannot_pull(name, problem.explanation or str(problem)) from None
-    pulled = here(client, wish)
-    if pulled is None:
-        raise _cannot_pull(name, "the daemon does not list it after the pull")
-    return pulled
+    except RequestException as problem:
+        raise _cannot_pull(name, str(problem)) from None
 
 
 def _progress(events: Iterable[Mapping[str, Any]], name: str) -> Iterable[tuple[int, int]]:

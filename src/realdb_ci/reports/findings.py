@@ -154,6 +154,11 @@ def ending(suite: Suite) -> str:
     return ""
 
 
+def unexplained(suite: Suite) -> bool:
+    """Whether it is red, and no test, module or problem says why."""
+    return bool(suite.exit_code) and not (suite.problems or suite.running or any(suite.counts[one] for one in BAD))
+
+
 def _of_module(project: str, error: CollectError) -> Finding:
     return Finding(project, error.nodeid, "collection error", error.path, error.line, error.message, error.longrepr)
 

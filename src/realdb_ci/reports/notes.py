@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from realdb_ci.reports.digest import Digest
-from realdb_ci.reports.findings import Finding
+from realdb_ci.reports.findings import Finding, ending, unexplained
 from realdb_ci.reports.text import clean, excerpt, middle_fit, one_line
-from realdb_ci.results import Anchor, Problem
+from realdb_ci.results import Anchor, Problem, Suite
 
 FAILURE, WARNING = "failure", "warning"
 # What stopped more than one test is told before what failed on its own, and what failed before what was flaky.
 RANKS = ("collection error", "failed", "strict xpass", "subtest failed", "setup error", "error")
+NONE_COLLECTED = 5
+LOOK, READ = "Check the project's folder and pytest's testpaths.", "Read the end of pytest's output."
 TITLE_LIMIT = 200
 # Bytes. GitHub takes 64 KiB; nobody reads more than the beginning and the end.
 MESSAGE_BUDGET, DETAILS_BUDGET = 8_000, 30_000
@@ -60,6 +62,7 @@ def notes(digest: Digest, root: Path) -> tuple[Note, ...]:
     for case, first in digest.retried:
         words = f"passed on attempt {case.attempts}"
         made.append(Note(*_place(first, exists), WARNING, _title(first, words), _message(first), _details(first)))
+    made += [_of_ending(suite) for suite in digest.results.suites if unexplained(suite)]
     return tuple(made)
 
 
@@ -96,6 +99,14 @@ def _ranked(found: Iterable[Finding]) -> list[Finding]:
 def _of_problem(problem: Problem) -> Note:
     """A problem that no test has met: it came before the first one."""
     return Note("", 1, FAILURE, one_line(problem.what, TITLE_LIMIT), _advice(problem), _log(problem))
+
+
+def _of_ending(suite: Suite) -> Note:
+    """A suite without anything else that says why it is red."""
+    title = "No tests were collected" if suite.exitstatus == NONE_COLLECTED else "The suite did not succeed"
+    remedy = LOOK if suite.exitstatus == NONE_COLLECTED else READ
+    problem = Problem(f"{title} in {suite.project}" if suite.project else title, ending(suite), remedy)
+    return Note("", 1, FAILURE, one_line(problem.what, TITLE_LIMIT), _advice(problem))
 
 
 def _of_finding(finding: Finding, place: tuple[str, int], cause: Problem | None) -> Note:

@@ -10,6 +10,8 @@ from realdb_ci.results.reading import HEAD, collector_paused, read
 from realdb_ci.results.suites import (
     FROM_PYTEST,
     INTERRUPTED,
+    USAGE_ERROR,
+    VERDICTS,
     CollectError,
     Problem,
     Results,
@@ -25,6 +27,8 @@ __all__ = [
     "HEAD",
     "INTERRUPTED",
     "OUTCOMES",
+    "USAGE_ERROR",
+    "VERDICTS",
     "Anchor",
     "Case",
     "CollectError",

@@ -12,8 +12,9 @@ from realdb_ci.results.cases import BAD, OUTCOMES, Case
 INTERRUPTED = 130
 # The gravest comes first: what a script has to know is why nothing can be said about the tests.
 GRAVITY = (INTERRUPTED, 3, 2, 1, 0)
-# pytest's exit statuses as ours (3 is an internal error, 4 a usage error); any other one is a red suite.
-FROM_PYTEST = {0: 0, 3: 3, 4: 2}
+# pytest's exit statuses as ours (3 is an internal error); any other one is a red suite.
+USAGE_ERROR = 4
+FROM_PYTEST = {0: 0, 3: 3, USAGE_ERROR: 2}
 VERDICTS = {0: "passed", 1: "failed", 2: "bad setting", 3: "no server", INTERRUPTED: "interrupted"}
 
 

@@ -1,0 +1,224 @@
+"""The story of the Action: what the runner gives, environment and servers at once, suite, reports, outputs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from realdb_ci import __version__, results, run, runner, services, suite
+from realdb_ci.broker import Broker
+from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
+from realdb_ci.engines.contract import RUN_LABEL
+from realdb_ci.errors import EnvironmentProblem, RealdbError
+from realdb_ci.inputs import Inputs
+from realdb_ci.prepare import border, dependencies, environment, images, needs, packages, siblings
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.stores import Kept, Stores
+from realdb_ci.servers import Servers
+from realdb_ci.step import Step
+
+# In the image a folder of the container's own: it goes with it, and no checkout ever has to clean it. Where that
+# cannot be written, as on a runner itself, the folder for temporary files.
+CACHES = Path("/var/cache")
+HOME = (CACHES if os.access(CACHES, os.W_OK) else Path(tempfile.gettempdir())) / "realdb-ci"
+
+
+def main() -> NoReturn:
+    """Do the step and end the process with its number."""
+    signal.signal(signal.SIGINT, _interrupt_once)
+    signal.signal(signal.SIGTERM, _interrupt_once)
+    environ = dict(os.environ)
+    log = runner.Log(obeys=environ.get("GITHUB_ACTIONS") == "true")
+    workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    sys.exit(act(Step(environ, log, workspace, time.time())))
+
+
+def act(step: Step) -> int:
+    """Do the step: whatever happens, it ends with one number, and its outputs are written.
+
+    Returns:
+        0 green, 1 tests failed or none collected, 2 a bad input, 3 no server or environment, 130 interrupted.
+    """
+    codes: list[int] = []
+    inputs = Inputs()
+    try:
+        inputs = Inputs.load(step.environ)
+        step.log.mask(inputs.token)
+        codes.append(_work(step, inputs))
+    except RealdbError as problem:
+        step.tell(problem)
+        codes.append(problem.exit_code)
+    except KeyboardInterrupt:
+        step.append("interrupted")
+        codes.append(results.INTERRUPTED)
+    except OSError as problem:
+        step.tell(EnvironmentProblem("The machine refused", why=str(problem), remedy="Free what it lacks."))
+        codes.append(EnvironmentProblem.exit_code)
+    except Exception as problem:  # noqa: BLE001  # the outputs are written whatever happens
+        traceback.print_exc()
+        step.tell(
+            EnvironmentProblem(
+                "realdb-ci failed in a way it did not foresee",
+                why=repr(problem),
+                remedy="Please report this with the log of the step.",
+            )
+        )
+        codes.append(EnvironmentProblem.exit_code)
+    return step.finish(codes, inputs)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the step is to do, read and checked before anything is started.
+
+    Attributes:
+        inputs: what the workflow told.
+        project: the project's folder.
+        config: the project's settings.
+        visible: the variables uv and the suite may see.
+        events: the events file.
+        services: the services to start ahead.
+        extras: our extras that the tests need.
+    """
+
+    inputs: Inputs
+    project: Path
+    config: Config
+    visible: Mapping[str, str]
+    events: Path
+    services: tuple[str, ...]
+    extras: tuple[str, ...]
+
+    @classmethod
+    def of(cls, step: Step, inputs: Inputs) -> Job:
+        """Read the project's settings and sources.
+
+        Raises:
+            SettingError: an input or a setting cannot be used.
+        """
+        project, seen = inputs.project(step.workspace), border.visible(step.environ, inputs.token)
+        flags = {"engine": inputs.engine or None, "services": inputs.services}
+        config = Config.load(settings_root(project), seen, flags)
+        services.wishes(config)
+        out = inputs.out(step.workspace)
+        events = run.fresh(out)
+        step.out = out
+        guessed, extras = needs.of(needs.words(project))
+        wanted = dict.fromkeys((*services.named(config.services), *guessed))
+        if config.redis == "fake":
+            wanted.pop("redis", None)
+        drivers = {services.get(name).extra for name in wanted}
+        seen |= siblings.variables(seen)
+        return cls(inputs, project, config, seen, events, tuple(wanted), tuple(sorted({*extras, *drivers})))
+
+
+class Spans:
+    """Stretches of time, written once the suite's own record is whole: what comes first would open a record."""
+
+    def __init__(self) -> None:
+        self._spans: list[dict[str, object]] = []
+
+    def add(self, name: str, detail: str, start: float, stop: float) -> None:
+        """Remember one; times are seconds since the epoch."""
+        self._spans.append({"name": name, "detail": detail, "start": start, "stop": stop})
+
+    def write(self, events: Path) -> None:
+        """Append them to the events file."""
+        for span in self._spans:
+            run.append(events, "span", **span)
+
+
+def _work(step: Step, inputs: Inputs) -> int:
+    """From the inputs to the end of the suite; returns our exit code for it."""
+    job = Job.of(step, inputs)
+    # testcontainers reads them when it is imported, and in this process that comes later.
+    os.environ.update(siblings.variables(os.environ))
+    name = project_name(job.project)
+    step.log.line(f"realdb-ci {__version__}: {name}, {', '.join(job.services) or 'no service in sight'}")
+    plan = dependencies.plan(job.project, step.workspace, inputs.install)
+    spans = Spans()
+    stores = _stores(step, job, plan, spans)
+    pulls = images.Pulls(step.log.line, spans.add)
+    wishes = services.wishes(job.config)
+    try:
+        with (
+            step.log.deaf(),
+            siblings.reachable(),
+            Servers(pulls.notify, images.PATIENCE) as servers,
+            Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
+        ):
+            with step.log.group("Environment and databases"):
+                step.log.line(f"What this run makes in Docker carries the label {RUN_LABEL}={servers.id}")
+                for service in job.services:
+                    servers.begin(wishes[service])
+                made = _environment(step, job, plan, stores)
+            child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
+            returncode = suite.run(child, step.log.write, servers.end_if_killed)
+            code = run.exit_code(returncode, job.project, job.events)
+        with step.log.deaf():
+            found = results.read(job.events)
+            stores.keep({case.nodeid: case.duration for case in found.cases if case.finished})
+        return code
+    finally:
+        spans.write(job.events)
+
+
+def _stores(step: Step, job: Job, plan: dependencies.Plan, spans: Spans) -> Stores:
+    kept = Kept(
+        project_name(job.project),
+        step.environ.get("GITHUB_RUN_ID", "0"),
+        packages.key(plan, job.inputs.python_version, *job.extras),
+        HOME,
+        lambda text: step.log.problem("warning", "realdb-ci", text),
+        spans.add,
+    )
+    return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept)
+
+
+def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) -> environment.Environment:
+    """The project's environment, from the package cache where there is one."""
+    began = time.time()
+    stores.packages.restore()
+    restored = time.time()
+    splits = job.inputs.shard is not None
+    order = environment.Order(job.project, plan, job.inputs.python_version, job.extras, splits)
+    made = environment.Maker(HOME, job.visible, step.log.write).make(order)
+    stores.install = time.time() - restored
+    if stores.packages.service is not None:
+        told = stores.packages.told(stores.install)
+        step.log.line(f"Package cache: {told}")
+        stores.kept.span("cache packages", told, began, restored)
+    stores.kept.span("environment", f"Python {made.version}, {made.source}", restored, time.time())
+    return made
+
+
+def _suite(job: Job, made: environment.Environment, broker: Broker, split_flags: Sequence[str]) -> suite.Suite:
+    flags = [f"--realdb-events={job.events}", *split_flags]
+    flags += [f"--realdb-service={service}" for service in job.inputs.services]
+    if job.inputs.engine:
+        flags.append(f"--realdb-engine={job.inputs.engine}")
+    activated = made.variables()
+    activated["PATH"] = f"{activated['PATH']}{os.pathsep}{job.visible.get('PATH', os.defpath)}"
+    return suite.Suite(
+        job.project,
+        job.inputs.pytest_args,
+        flags,
+        {BROKER_VARIABLE: broker.address, **activated},
+        inherited=job.visible,
+        interpreter=made.interpreter,
+    )
+
+
+def _interrupt_once(number: int, _frame: object) -> None:
+    """Turn the first signal into KeyboardInterrupt; the clean-up that follows is short and not interrupted."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt(number)

@@ -1,0 +1,1 @@
+"""Prepare: what a suite needs before it can start: its environment, the images of its databases, caches."""

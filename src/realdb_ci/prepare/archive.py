@@ -1,0 +1,124 @@
+"""Archives: a folder as one compressed file and back; what comes back may be broken or made to harm."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+# A package cache of several gigabytes costs more than it saves, and a bomb goes no further than this.
+BYTES_LIMIT = 4 << 30
+MEMBERS_LIMIT = 1_000_000
+NOTE = "realdb-ci.json"
+CONTENT = "content"
+
+
+class BrokenArchive(Exception):
+    """The file cannot be unpacked as a whole; nothing of it has been put in place."""
+
+
+def pack(folder: Path, file: Path, note: Mapping[str, Any]) -> None:
+    """Write the folder and a note about it into a file.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    noted = file.with_name(f"{file.name}.note")
+    noted.write_text(json.dumps(dict(note)), encoding="utf-8")
+    # Level 1: beyond it a package cache takes longer to compress than to send.
+    with gzip.open(file, "wb", compresslevel=1) as compressed, tarfile.open(fileobj=compressed, mode="w|") as tar:
+        tar.add(noted, NOTE)
+        tar.add(folder, CONTENT)
+    noted.unlink()
+
+
+def unpack(file: Path, folder: Path) -> dict[str, Any]:
+    """Put the content in place of a folder that need not be there, at once or not at all.
+
+    Returns:
+        The note.
+
+    Raises:
+        BrokenArchive: truncated, not one of ours, too large, or with members that lead elsewhere.
+        OSError: it cannot be written.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _extract(file, partial)
+        note = json.loads((partial / NOTE).read_text(encoding="utf-8"))
+        if not isinstance(note, dict) or not (partial / CONTENT).is_dir() or (partial / CONTENT).is_symlink():
+            raise BrokenArchive("it holds something else")
+        shutil.rmtree(folder, ignore_errors=True)
+        (partial / CONTENT).rename(folder)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, FileNotFoundError) as problem:
+        raise BrokenArchive(str(problem)) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return note
+
+
+def _extract(file: Path, root: Path) -> None:
+    size, links = 0, set[PurePosixPath]()
+    with gzip.open(file, "rb") as compressed, tarfile.open(fileobj=compressed, mode="r|") as tar:
+        # Python's own filter where it has one (3.11.4 and later); what it refuses, we have refused before.
+        tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        for number, member in enumerate(tar):
+            size += member.size
+            if size > BYTES_LIMIT or number > MEMBERS_LIMIT:
+                raise BrokenArchive("it is larger than any of ours")
+            _check(member, links)
+            # Ours, and without special bits, whoever packed it.
+            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+            member.mode &= 0o755
+            tar.extract(member, root)
+        # To the very end: the checksum of the compressed stream stands there.
+        while compressed.read(1 << 20):
+            pass
+
+
+def _check(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
+    """Refuse what is neither file, folder nor link, and whatever does not stay in the folder it is unpacked to.
+
+    The folder was empty before, so only links of the archive itself can lead anywhere; nothing may lie below
+    one. Asking the file system instead would take longer than unpacking.
+
+    Args:
+        member: the next member.
+        links: the symbolic links so far, which this one is added to.
+    """
+    name = PurePosixPath(member.name)
+    inside = _depth(name) is not None and not links.intersection((name, *name.parents))
+    if member.issym():
+        target = PurePosixPath(member.linkname)
+        depth = _depth(target, len(name.parts) - 1)
+        inside = inside and depth is not None
+        links.add(name)
+    elif member.islnk():
+        target = PurePosixPath(member.linkname)
+        inside = inside and _depth(target) is not None and not links.intersection(target.parents)
+    elif not member.isreg() and not member.isdir():
+        raise BrokenArchive(f"{member.name!r} is neither file nor folder")
+    if not inside:
+        raise BrokenArchive(f"{member.name!r} leads elsewhere")
+
+
+def _depth(path: PurePosixPath, start: int = 0) -> int | None:
+    """How deep a path leads, from a folder of depth ``start``; None where it may lead out of the uppermost one.
+
+    Steps upwards count only at the beginning: behind the name of a link they would start elsewhere.
+    """
+    if path.is_absolute():
+        return None
+    upwards = sum(1 for _ in itertools.takewhile(lambda part: part == "..", path.parts))
+    if upwards > start or ".." in path.parts[upwards:]:
+        return None
+    return start - upwards + len(path.parts) - upwards

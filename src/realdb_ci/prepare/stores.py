@@ -1,0 +1,113 @@
+"""Stores: what is kept between runs: packages and timings, each on or off, none ever a reason to fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from realdb_ci.inputs import Shard
+from realdb_ci.prepare import packages, timings
+from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+
+Span = Callable[[str, str, float, float], None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stores keep, where, and whom they tell.
+
+    Attributes:
+        project: the project's name.
+        run: the workflow run's id.
+        packages_key: the key of the package cache.
+        home: a folder outside the workspace.
+        warn: told of trouble, in a sentence.
+        span: records a span: name, detail, start and stop in seconds since the epoch.
+    """
+
+    project: str
+    run: str
+    packages_key: str
+    home: Path
+    warn: Callable[[str], None]
+    span: Span
+
+
+@dataclass
+class Stores:
+    """What is kept between runs.
+
+    Attributes:
+        packages: what uv downloaded and built.
+        timings: how long each test takes.
+        kept: what they keep, where, and whom they tell.
+        install: seconds it took to make the environment.
+        known: the timings this job shares out by.
+    """
+
+    packages: packages.Packages
+    timings: timings.Timings
+    kept: Kept
+    install: float = 0.0
+    known: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, service: CacheService | None, chosen: Collection[str], kept: Kept) -> Stores:
+        """The stores a job may use.
+
+        Args:
+            service: the cache service, or None.
+            chosen: the stores that are on.
+            kept: what they keep, where, and whom they tell.
+        """
+        return cls(
+            packages.Packages(
+                service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", kept.warn
+            ),
+            timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
+            kept,
+        )
+
+    def split_flags(self, shard: Shard | None, folder: Path) -> list[str]:
+        """pytest-split's options for a shard, none where the job runs the whole suite.
+
+        Args:
+            shard: the job's shard.
+            folder: the project's folder, whose own ``.test_durations`` counts before anything else.
+        """
+        if shard is None:
+            return []
+        began = time.time()
+        committed = folder / ".test_durations"
+        agreed = timings.Agreed(timings.read(committed)) if committed.is_file() else self.timings.agree()
+        if agreed.trouble:
+            self.kept.warn(f"Shards may differ, as timings could not be agreed on: {agreed.trouble}")
+        self.known = agreed.seconds
+        durations = self.kept.home / "durations.json"
+        timings.write(durations, agreed.seconds)
+        told = f"{shard} by the timings of {len(agreed.seconds)} tests ({agreed.digest})"
+        self.kept.span("shard", told, began, time.time())
+        return [f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}"]
+
+    def keep(self, measured: Mapping[str, float]) -> None:
+        """Save what the next run can use; trouble is told and changes nothing.
+
+        Args:
+            measured: seconds by test id.
+        """
+        if self.packages.trouble:
+            return  # once is enough: a service that failed is not asked to take anything
+        began = time.time()
+        told = self.packages.save(self.install)
+        if told:
+            self.kept.span("cache packages saved", told, began, time.time())
+        service = self.timings.service
+        if service is not None and service.writes and not self.packages.trouble:
+            try:
+                self.timings.keep(measured, self.known)
+            except Taken:
+                return
+            except CacheTrouble as problem:
+                self.kept.warn(f"The timings are not saved: {problem}")

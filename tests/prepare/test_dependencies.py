@@ -1,0 +1,161 @@
+"""Where a project's dependencies are found, in order, and what is made of each place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from realdb_ci.errors import EnvironmentProblem
+from realdb_ci.prepare import dependencies
+
+PROJECT = """
+[project]
+name = "shelf"
+version = "1"
+dependencies = ["click"]
+[project.optional-dependencies]
+tests = ["idna"]
+docs = ["sphinx"]
+[dependency-groups]
+dev = ["iniconfig"]
+docs = ["sphinx"]
+"""
+BUILD = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+
+
+def _plan(project: Path, *install: str) -> dependencies.Plan:
+    return dependencies.plan(project, project, install)
+
+
+def _files(folder: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        (folder / name.replace("__", ".")).write_text(text)
+    return folder
+
+
+def test_each_place_counts_only_where_no_earlier_one_is_there(tmp_path: Path) -> None:
+    """The input, uv.lock, poetry.lock, pdm.lock, requirements files, pyproject.toml."""
+    places = ["uv.lock", "poetry.lock", "pdm.lock", "requirements.txt"]
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    for name in places:
+        (tmp_path / name).write_text("")
+    assert _plan(tmp_path, "-e", ".").source == "the input 'install'"
+    for name in places:
+        assert _plan(tmp_path).source == name
+        (tmp_path / name).unlink()
+    assert _plan(tmp_path).source == "pyproject.toml"
+    (tmp_path / "pyproject.toml").unlink()
+    assert _plan(tmp_path).arguments == ()
+
+
+def test_only_groups_and_extras_for_tests_are_taken(tmp_path: Path) -> None:
+    """A project that is no package is not installed, what it depends on is."""
+    found = _plan(_files(tmp_path, pyproject__toml=PROJECT)).arguments
+    assert found == ("-r", "pyproject.toml", "--group", "dev", "--extra", "tests")
+
+
+def test_package_is_installed_editable_with_its_extras(tmp_path: Path) -> None:
+    """Coverage and tests see the checkout's own files."""
+    found = _plan(_files(tmp_path, pyproject__toml=PROJECT + BUILD)).arguments
+    assert found == ("--editable", ".[tests]", "--group", "dev")
+
+
+def test_requirements_files_are_taken_together(tmp_path: Path) -> None:
+    """Those at the top and those in the folder of that name, and the project itself where it is a package."""
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "test.txt").touch()
+    _files(tmp_path, pyproject__toml=BUILD)
+    (tmp_path / "requirements-dev.txt").touch()
+    found = _plan(tmp_path).arguments
+    assert found == ("-r", "requirements/test.txt", "-r", "requirements-dev.txt", "--editable", ".")
+
+
+def test_lock_of_a_workspace_above_counts(tmp_path: Path) -> None:
+    """In a monorepo uv.lock lies at the top; the search ends at the checkout."""
+    member = tmp_path / "packages" / "a"
+    member.mkdir(parents=True)
+    _files(member, pyproject__toml=PROJECT)
+    (tmp_path / "uv.lock").touch()
+    assert dependencies.plan(member, tmp_path, ()).export == ("--group", "dev", "--extra", "tests")
+    assert dependencies.plan(member, member, ()).source == "pyproject.toml"
+
+
+POETRY = """
+[tool.poetry]
+name = "shelf"
+[tool.poetry.dependencies]
+python = "^3.11"
+click = "^8"
+psycopg = {version = "^3", extras = ["binary"]}
+extra = {version = "1", optional = true}
+[tool.poetry.group.test.dependencies]
+colorama = {version = "*", markers = "sys_platform == 'win32'"}
+[tool.poetry.group.docs.dependencies]
+sphinx = "*"
+"""
+POETRY_LOCK = """
+[[package]]
+name = "click"
+version = "8.1.7"
+[[package]]
+name = "forked"
+version = "1.0"
+[package.source]
+type = "git"
+url = "https://example.org/forked.git"
+resolved_reference = "abc123"
+[[package]]
+name = "near"
+version = "1.0"
+[package.source]
+type = "directory"
+url = "../near"
+[[package]]
+name = "twice"
+version = "1"
+[[package]]
+name = "twice"
+version = "2"
+[[package]]
+name = "mirrored"
+version = "3"
+[package.source]
+type = "legacy"
+url = "https://index.example.org/simple"
+"""
+
+
+def test_poetrys_lock_pins_what_its_tables_ask_for(tmp_path: Path) -> None:
+    """Versions from the lock, wishes from the project's tables; a package with two versions stays free."""
+    found = _plan(_files(tmp_path, pyproject__toml=POETRY, poetry__lock=POETRY_LOCK))
+    assert found.arguments == ("click", "psycopg[binary]", "colorama ; sys_platform == 'win32'")
+    assert found.constraints == (
+        "click==8.1.7",
+        "forked @ git+https://example.org/forked.git@abc123",
+        f"near @ {(tmp_path.parent / 'near').as_uri()}",
+        "mirrored==3",
+    )
+
+
+def test_pdms_lock_pins_too(tmp_path: Path) -> None:
+    """PDM names a package once more for each extra; that is no second version."""
+    lock = (
+        '[[package]]\nname = "httpx"\nversion = "0.28.1"\n'
+        '[[package]]\nname = "httpx"\nversion = "0.28.1"\nextras = ["http2"]\n'
+        '[[package]]\nname = "forked"\nversion = "1"\ngit = "https://example.org/f"\nrevision = "abc"\n'
+    )
+    pyproject = PROJECT + '[tool.pdm.dev-dependencies]\ntest = ["pluggy>=1", "-e file:///x"]\ndocs = ["sphinx"]\n'
+    found = _plan(_files(tmp_path, pyproject__toml=pyproject, pdm__lock=lock))
+    assert found.constraints == ("httpx==0.28.1", "forked @ git+https://example.org/f@abc")
+    assert found.arguments[-1] == "pluggy>=1"
+    assert found.arguments[:2] == ("-r", "pyproject.toml")
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "poetry.lock"])
+def test_broken_file_is_named(name: str, tmp_path: Path) -> None:
+    """Not a traceback of a parser."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / name).write_text("[broken")
+    with pytest.raises(EnvironmentProblem, match=f"{name} of the project cannot be read"):
+        _plan(tmp_path)

@@ -1,0 +1,239 @@
+"""The cache client against a service over HTTP that can do everything the real one may do to us."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cache_service import TOKEN, Store, serving
+
+from realdb_ci.prepare import archive, cache
+from realdb_ci.prepare.cache import CacheService, CacheTrouble, Patience, Taken
+
+QUICK = Patience(connect=1.0, transfer=1.0, pauses=(0.01, 0.01))
+
+
+@pytest.fixture
+def store() -> Store:
+    """What the service holds."""
+    return Store()
+
+
+@pytest.fixture
+def service(store: Store) -> Iterator[CacheService]:
+    """A client of it."""
+    with serving(store) as url:
+        yield CacheService(url + "some/path", TOKEN, patience=QUICK)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Something to keep."""
+    path = tmp_path / "kept"
+    path.write_bytes(os.urandom(5000))
+    return path
+
+
+def test_what_was_saved_is_found_by_its_key_and_by_a_prefix(
+    service: CacheService, file: Path, tmp_path: Path
+) -> None:
+    """Exact first, then the newest of a prefix; another kind has nothing."""
+    got = tmp_path / "got"
+    service.save("packages", "a-1", file)
+    newer = tmp_path / "newer"
+    newer.write_bytes(b"newer")
+    service.save("packages", "a-2", newer)
+    assert service.fetch("packages", ["a-1", "a-"], got) == "a-1"
+    assert got.read_bytes() == file.read_bytes()
+    assert service.fetch("packages", ["a-3", "a-"], got) == "a-2"
+    assert got.read_bytes() == b"newer"
+    assert service.fetch("packages", ["b-1", "b-"], got) is None
+    assert service.fetch("timings", ["a-1"], got) is None
+
+
+def test_large_files_go_up_in_blocks(
+    service: CacheService, store: Store, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is beyond one request's size arrives in order."""
+    monkeypatch.setattr(cache, "BLOCK", 1024)
+    service.save("packages", "a", file)
+    assert len(store.blocks) == 5
+    service.fetch("packages", ["a"], tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == file.read_bytes()
+
+
+def test_keys_are_made_fit(service: CacheService, file: Path, tmp_path: Path) -> None:
+    """A comma or a long name is no reason to lose an entry."""
+    service.save("packages", "a,b" * 300, file)
+    assert service.fetch("packages", ["a,b" * 300], tmp_path / "got")
+
+
+def test_an_entry_cannot_be_written_twice(service: CacheService, file: Path) -> None:
+    """Another job was first: nothing to worry about, and told apart from trouble."""
+    service.save("packages", "a", file)
+    with pytest.raises(Taken):
+        service.save("packages", "a", file)
+
+
+@pytest.mark.parametrize("behaviour", ["limited", "failing", "babbling", "truncated", "slow"])
+def test_trouble_is_one_kind_of_error_and_short(
+    behaviour: str, service: CacheService, store: Store, file: Path, tmp_path: Path
+) -> None:
+    """Whatever the service does, the caller learns that there is no cache."""
+    service.save("packages", "a", file)
+    store.behaviour = behaviour
+    with pytest.raises(CacheTrouble) as caught:
+        service.fetch("packages", ["a"], tmp_path / "got")
+    assert "secret" not in str(caught.value)
+    assert TOKEN not in str(caught.value) + repr(service)
+
+
+def test_a_service_that_recovers_is_asked_again(
+    service: CacheService, store: Store, file: Path, tmp_path: Path
+) -> None:
+    """Answers that may pass are no failure yet."""
+    store.behaviour = "flaky"
+    service.save("packages", "a", file)
+    assert service.fetch("packages", ["a"], tmp_path / "got") == "a"
+
+
+def test_a_limited_service_is_not_asked_again(service: CacheService, store: Store, tmp_path: Path) -> None:
+    """HTTP 429 asks for silence."""
+    store.behaviour = "limited"
+    with pytest.raises(CacheTrouble, match="429"):
+        service.fetch("packages", ["a"], tmp_path / "got")
+    assert len(store.asked) == 1
+
+
+def test_a_read_only_job_reads(service: CacheService, store: Store, file: Path, tmp_path: Path) -> None:
+    """The refusal is the service's own word, or known before anything is asked."""
+    service.save("packages", "a", file)
+    store.behaviour = "read-only"
+    assert service.fetch("packages", ["a"], tmp_path / "got") == "a"
+    with pytest.raises(CacheTrouble, match="write denied"):
+        service.save("packages", "b", file)
+    asked = len(store.asked)
+    with pytest.raises(CacheTrouble, match="only read"):
+        replace(service, mode="read").save("packages", "b", file)
+    assert replace(service, mode="write-only").fetch("packages", ["a"], file) is None
+    assert len(store.asked) == asked
+
+
+def test_an_absent_service_is_trouble_too(tmp_path: Path) -> None:
+    """Nothing listens there."""
+    with pytest.raises(CacheTrouble, match="does not answer"):
+        CacheService("http://127.0.0.1:9/", TOKEN, patience=QUICK).fetch("packages", ["a"], tmp_path / "got")
+
+
+@pytest.mark.parametrize(
+    ("changes", "there"),
+    [
+        ({}, True),
+        ({"GITHUB_SERVER_URL": "https://octo.ghe.com"}, True),
+        ({"GITHUB_SERVER_URL": "https://github.example.org"}, False),
+        ({"ACTIONS_RESULTS_URL": ""}, False),
+        ({"ACTIONS_RUNTIME_TOKEN": ""}, False),
+        ({"ACTIONS_CACHE_MODE": "none"}, False),
+    ],
+)
+def test_service_is_known_by_what_the_runner_sets(changes: dict[str, str], there: bool) -> None:
+    """Version 2 needs no variable of its own, which container actions do not get; Enterprise Server has none."""
+    environ = {"ACTIONS_RESULTS_URL": "https://r/", "ACTIONS_RUNTIME_TOKEN": "t"}
+    assert (CacheService.of(environ | changes) is not None) == there
+
+
+def _tar(*members: tarfile.TarInfo, note: str = "{}") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        noted = tarfile.TarInfo(archive.NOTE)
+        noted.size = len(note)
+        tar.addfile(noted, io.BytesIO(note.encode()))
+        for member in members:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    return gzip.compress(packed.getvalue())
+
+
+def _member(name: str, kind: bytes = tarfile.DIRTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.size = kind, link, size
+    return member
+
+
+def test_folders_come_back_as_they_were(tmp_path: Path) -> None:
+    """Files, links inside the folder and the note."""
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "file").write_text("text")
+    (folder / "link").symlink_to("deep/file")
+    archive.pack(folder, tmp_path / "a", {"seconds": 1.5})
+    assert archive.unpack(tmp_path / "a", tmp_path / "back") == {"seconds": 1.5}
+    assert (tmp_path / "back" / "link").read_text() == "text"
+    assert (tmp_path / "back" / "link").is_symlink()
+
+
+WHOLE = _tar(_member("content"), _member("content/file", tarfile.REGTYPE, size=2000))
+HOSTILE = {
+    "empty": b"",
+    "no archive": b"<html>",
+    "truncated": WHOLE[:-30],
+    "damaged": WHOLE[:-8] + bytes(8),
+    "foreign": gzip.compress(b"something else"),
+    "without content": _tar(),
+    "note is no object": _tar(_member("content"), note="[]"),
+    "note is no JSON": _tar(_member("content"), note="{"),
+    "upwards": _tar(_member("content"), _member("../evil", tarfile.REGTYPE)),
+    "absolute": _tar(_member("content"), _member("/tmp/../evil", tarfile.REGTYPE)),
+    "link out": _tar(_member("content"), _member("content/link", tarfile.SYMTYPE, "/etc/passwd")),
+    "link upwards": _tar(_member("content"), _member("content/link", tarfile.SYMTYPE, "../..")),
+    "link by a link": _tar(
+        _member("content"),
+        _member("content/deep/deeper", tarfile.DIRTYPE),
+        _member("content/deep/deeper/up", tarfile.SYMTYPE, "../.."),
+        _member("content/link", tarfile.SYMTYPE, "deep/deeper/up/../../x"),
+    ),
+    "below a link": _tar(
+        _member("content"),
+        _member("content/link", tarfile.SYMTYPE, "."),
+        _member("content/link/evil", tarfile.REGTYPE),
+    ),
+    "over a link": _tar(
+        _member("content"),
+        _member("content/link", tarfile.SYMTYPE, "there"),
+        _member("content/link", tarfile.REGTYPE),
+    ),
+    "hard link out": _tar(_member("content"), _member("content/hard", tarfile.LNKTYPE, "../../a")),
+    "content is a link": _tar(_member("content", tarfile.SYMTYPE, ".")),
+    "device": _tar(_member("content"), _member("content/null", tarfile.CHRTYPE)),
+}
+
+
+@pytest.mark.parametrize("python", ["with a filter", "without"])
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_broken_or_hostile_archives_change_nothing(
+    data: bytes, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in place stays, nothing appears beside it, whether or not Python has a filter of its own."""
+    if python == "without":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    home = tmp_path / "home"
+    folder = home / "folder"
+    folder.mkdir(parents=True)
+    (folder / "mine").touch()
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises((archive.BrokenArchive, OSError)):
+        archive.unpack(tmp_path / "a", folder)
+    assert [path.name for path in tmp_path.rglob("*") if path.name != "a"] == ["home", "folder", "mine"]
+
+
+def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit counts what would be written, not what was sent."""
+    monkeypatch.setattr(archive, "BYTES_LIMIT", 1000)
+    (tmp_path / "a").write_bytes(WHOLE)
+    with pytest.raises(archive.BrokenArchive, match="larger"):
+        archive.unpack(tmp_path / "a", tmp_path / "folder")

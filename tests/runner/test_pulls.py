@@ -1,0 +1,67 @@
+"""Images through the Action: from a registry that fails at first, wants credentials, or is pinned by digest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+
+import docker
+import pytest
+from docker.errors import ImageNotFound
+from fickle_registry import PASSWORD, Fickle, auth_config, serving
+from imitation import Machine
+
+from realdb_ci import results
+
+pytestmark = pytest.mark.docker
+MakeMachine = Callable[..., Machine]
+TEST = "def test_one(db_session): pass\n"
+
+
+@pytest.mark.parametrize("fickle", [{"failures": 2}, {"credentials": True}], ids=["failing", "private"])
+def test_image_comes_from_a_difficult_registry(
+    fickle: dict[str, int], machine: MakeMachine, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """With patience or with credentials; the record has name, digest, size and seconds of the pull."""
+    with serving(Fickle(mirror, **fickle)) as registry:  # type: ignore[arg-type]
+        image = f"{registry}/postgres:15-alpine"
+        one = machine(cache="")
+        one.environ["DOCKER_AUTH_CONFIG"] = auth_config(registry) if "credentials" in fickle else ""
+        one.write("one/test_one.py", TEST)
+        try:
+            done = one.run(with_={"working-directory": "one", "services": f"postgres={image}", "engine": "docker"})
+        finally:
+            with contextlib.suppress(ImageNotFound):
+                docker_engine.images.remove(image)
+    assert done.code == 0, done.raw
+    assert ("again in" in done.raw) == ("failures" in fickle)
+    assert PASSWORD not in done.raw
+    (suite,) = results.read(one.workspace / done.outputs["events"]).suites
+    (pull,) = (span for span in suite.spans if span.name == "pull postgres")
+    assert re.fullmatch(rf"{re.escape(image)} \(sha256:\w{{64}}, \d+ MB\) in [\d.]+ s", pull.detail)
+
+
+def test_refused_credentials_are_not_tried_for_long(machine: MakeMachine, mirror: str) -> None:
+    """What no patience mends ends the step at once."""
+    with serving(Fickle(mirror, credentials=True)) as registry:
+        one = machine()
+        one.write("one/test_one.py", TEST)
+        image = f"{registry}/postgres:15-alpine"
+        done = one.run(with_={"working-directory": "one", "services": f"postgres={image}", "engine": "docker"})
+    assert done.code == 3, done.raw
+    assert "again in" not in done.raw
+    (error,) = done.log.of("error")
+    assert image in error.message
+
+
+def test_image_pinned_by_digest_is_the_one_that_runs(
+    machine: MakeMachine, docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """A tag may move, a digest does not."""
+    digest = docker_engine.images.pull(f"{mirror}/postgres", tag="17-alpine").attrs["RepoDigests"][0].split("@")[1]
+    one = machine()
+    one.write("one/test_one.py", TEST)
+    done = one.run(with_={"working-directory": "one", "services": f"postgres:17-alpine@{digest}"})
+    assert done.code == 0, done.raw
+    assert f"17-alpine@{digest} ({digest.split(':')[1][:12]})" in done.raw

@@ -1,0 +1,333 @@
+"""The samples through the built image, as GitHub's runner would run it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import psycopg2
+import pytest
+from cache_service import Store, serving
+from imitation import AFTER_SIGINT, GATEWAY, ROOT, RUNNER_UID, TOKEN, Done, Machine
+
+from realdb_ci import results
+from realdb_ci.engines.contract import RUN_LABEL
+
+pytestmark = pytest.mark.docker
+SAMPLES = ROOT / "fixtures"
+MakeMachine = Callable[..., Machine]
+
+
+def left(client: docker.DockerClient, done: Done) -> list[str]:
+    """Names of everything on the daemon that this run made."""
+    found = re.search(rf"{re.escape(RUN_LABEL)}=\w+", done.raw)
+    assert found, done.raw
+    filters: dict[str, str | list[str] | bool] = {"label": found[0]}
+    kept = [*client.containers.list(all=True, filters=filters), *client.networks.list(filters=filters)]
+    return [str(one.name) for one in kept] + [str(one.name) for one in client.volumes.list(filters=filters)]
+
+
+@pytest.mark.parametrize("network", ["none", "job", "older"])
+@pytest.mark.parametrize("name", ["bookshelf", "chats", "shop"])
+def test_sample_passes_on_sibling_containers(
+    name: str,
+    network: str,
+    machine: MakeMachine,
+    docker_engine: docker.DockerClient,
+    request: pytest.FixtureRequest,
+) -> None:
+    """On every kind of network the outcome is the promised one, and nothing is left behind."""
+    job = request.getfixturevalue("job_network") if network == "job" else None
+    one = machine(network=job, older=network == "older")
+    one.check_out(SAMPLES / name)
+    done = one.run(with_={"working-directory": name})
+    expected = json.loads((SAMPLES / name / "expected.json").read_text())
+    assert done.code == 0, done.raw
+    assert not done.failed
+    assert done.outputs["outcome"] == "passed"
+    assert int(done.outputs["passed"]) == expected["passed"]
+    assert done.outputs["junit"] == ".realdb-ci/junit.xml"
+    assert (one.workspace / done.outputs["events"]).is_file()
+    assert "docker" in done.summary
+    assert done.log.of("error") == []
+    assert {path.stat().st_uid for path in one.workspace.rglob("*")} == {RUNNER_UID}
+    assert TOKEN not in "\n".join(done.log.shown)
+    assert left(docker_engine, done) == []
+
+
+@pytest.mark.parametrize("network", ["none", "job", "older"])
+def test_failing_suite_fails_the_step_with_its_numbers(
+    network: str, machine: MakeMachine, docker_engine: docker.DockerClient, request: pytest.FixtureRequest
+) -> None:
+    """The sample that fails in every way: each outcome in the outputs, nothing in it is taken for a command."""
+    job = request.getfixturevalue("job_network") if network == "job" else None
+    one = machine(network=job, older=network == "older")
+    one.check_out(SAMPLES / "broken")
+    done = one.run(with_={"working-directory": "broken"})
+    expected = json.loads((SAMPLES / "broken" / "expected.json").read_text())
+    assert done.code == 1, done.raw
+    assert done.failed
+    assert done.outputs["outcome"] == "failed"
+    numbers = {name: int(done.outputs[name]) for name in ("failed", "errors", "flaky", "skipped", "passed")}
+    assert numbers == {
+        "failed": expected["failed"],
+        "errors": expected["error"],
+        "flaky": expected["flaky"],
+        "skipped": expected["skipped"] + expected["xfailed"],
+        "passed": expected["passed"] + expected["xpassed"],
+    }
+    assert int(done.outputs["tests"]) == sum(numbers.values())
+    assert not done.log.stopped
+    assert left(docker_engine, done) == []
+
+
+def test_crash_of_pytest_is_a_failure_with_a_report(machine: MakeMachine) -> None:
+    """The process dies at its second test: the record names it, the outputs are there."""
+    one = machine()
+    one.check_out(SAMPLES / "crash")
+    done = one.run(with_={"working-directory": "crash"})
+    assert done.code == 1, done.raw
+    assert (done.outputs["passed"], done.outputs["errors"]) == ("1", "1")
+    assert "test_ends_the_process" in done.summary
+
+
+@pytest.mark.parametrize("network", ["none", "job"])
+def test_cancelled_job_reports_and_leaves_nothing(
+    network: str, machine: MakeMachine, docker_engine: docker.DockerClient, request: pytest.FixtureRequest
+) -> None:
+    """SIGINT while a test on a real database hangs: within the runner's grace all is reported and gone."""
+    job = request.getfixturevalue("job_network") if network == "job" else None
+    one = machine(network=job)
+    one.write(
+        "hangs/test_hangs.py",
+        "import threading\ndef test_first(db_session): pass\n"
+        "def test_hangs(db_session):\n    print('hanging', flush=True)\n    threading.Event().wait()\n",
+    )
+    done = one.run(lambda raw: "hanging" in raw, with_={"working-directory": "hangs", "pytest-args": "-s"})
+    assert done.code == 130, done.raw
+    assert done.after_cancel < AFTER_SIGINT
+    assert done.outputs["outcome"] == "interrupted"
+    assert done.outputs["passed"] == "1"
+    assert "test_hangs" in done.summary
+    assert left(docker_engine, done) == []
+
+
+SPY = """
+import os, pathlib, subprocess
+
+def test_spies():
+    mine = "\\n".join(f"{name}={value}" for name, value in os.environ.items())
+    assert "{token}" not in mine and "imitated-runtime-token" not in mine
+    assert "INPUT_" not in mine and "GITHUB_OUTPUT" not in mine and "/opt/realdb-ci" not in mine
+    assert os.environ["USERS_OWN"] == "kept"
+    assert subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).returncode == 0
+    import importlib.util
+    assert importlib.util.find_spec("uv") is None
+    pathlib.Path("made").mkdir()
+    pathlib.Path("made/file").touch()
+
+def test_shouts(capfd):
+    with capfd.disabled():
+        print("\\n::error::taken over\\n##[error]taken over\\n::add-mask::passed\\n::stop-commands::x")
+"""
+
+
+def test_tested_code_gets_no_secret_and_gives_no_command(machine: MakeMachine) -> None:
+    """What it prints is shown, what it makes belongs to the runner, Git works for it."""
+    one = machine()
+    one.environ |= {"USERS_OWN": "kept", "ALSO_THE_TOKEN": TOKEN}
+    one.write("spy/test_spy.py", SPY.replace("{token}", TOKEN))
+    one.check_out()
+    done = one.run(with_={"working-directory": "spy", "cache": "false"})
+    assert done.code == 0, done.raw
+    assert done.log.issues == []
+    assert not done.log.failed
+    assert "passed" not in done.log.masks
+    assert "taken over" in "\n".join(done.log.shown)
+    assert {path.lstat().st_uid for path in one.workspace.rglob("*")} == {RUNNER_UID}
+
+
+ARTICLE = """
+import psycopg2, pytest
+from pymongo import MongoClient
+from testcontainers.core.container import DockerContainer
+from testcontainers.mongodb import MongoDbContainer
+from testcontainers.postgres import PostgresContainer
+
+@pytest.fixture(scope="session")
+def postgres_by_hand():
+    with PostgresContainer("{mirror}/postgres:17-alpine", driver=None) as container:
+        yield container.get_connection_url()
+
+def test_by_hand(postgres_by_hand):
+    with psycopg2.connect(postgres_by_hand) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    connection.close()
+
+def test_mongo_by_hand():
+    with MongoDbContainer("{mirror}/mongo:7.0") as container:
+        with MongoClient(container.get_connection_url()) as client:
+            assert client.admin.command("ping")["ok"]
+
+def test_ours_beside_it(db_session):
+    pass
+"""
+
+
+@pytest.mark.parametrize("network", ["none", "job"])
+def test_suite_that_starts_containers_by_itself_runs_unchanged(
+    network: str, machine: MakeMachine, mirror: str, request: pytest.FixtureRequest
+) -> None:
+    """Containers by hand as in the article, beside our own fixtures, with and without a network of the job."""
+    job = request.getfixturevalue("job_network") if network == "job" else None
+    one = machine(network=job)
+    one.write("hand/test_hand.py", ARTICLE.replace("{mirror}", mirror))
+    one.write("hand/requirements.txt", "psycopg2-binary\npymongo\ntestcontainers[postgres,mongodb]\n")
+    done = one.run(with_={"working-directory": "hand"})
+    assert done.code == 0, done.raw
+    assert done.outputs["passed"] == "3"
+
+
+BAD = {
+    "nothing to run": ({"working-directory": "empty"}, 1, "failed", "No tests were collected"),
+    "unresolvable": (
+        {"working-directory": "empty", "install": "click==8.1.7 click==8.1.8"},
+        3,
+        "no-server",
+        "click",
+    ),
+    "no such image": ({"working-directory": "one", "services": "postgres:404"}, 3, "no-server", "postgres:404"),
+    "bad argument": (
+        {"working-directory": "one", "pytest-args": "--frobnicate"},
+        2,
+        "bad-setting",
+        "pytest refused",
+    ),
+    "mistyped": ({"working-directory": "one", "shards": "1/2"}, 2, "bad-setting", "Did you mean 'shard'"),
+}
+
+
+@pytest.mark.parametrize(("inputs", "code", "outcome", "said"), BAD.values(), ids=BAD)
+def test_what_cannot_work_ends_with_one_annotation(
+    inputs: dict[str, str], code: int, outcome: str, said: str, machine: MakeMachine
+) -> None:
+    """One error that says what to do, the right number, outputs all the same."""
+    one = machine()
+    one.write("empty/app.py", "")
+    one.write("one/test_one.py", "def test_one(db_session): pass\n")
+    done = one.run(with_=inputs)
+    assert done.code == code, done.raw
+    (error,) = done.log.of("error")
+    assert said in error.message
+    assert done.outputs["outcome"] == outcome
+    assert "Traceback" not in done.raw
+
+
+@pytest.mark.parametrize("way", ["absent", "forbidden"])
+def test_no_docker_socket_is_said(way: str, machine: MakeMachine, tmp_path: Path) -> None:
+    """Nothing in the image stands in for a server: the step ends, and the reason is Docker's."""
+    one = machine(socket={"absent": "", "forbidden": str(tmp_path / "nobody.sock")}[way])
+    (tmp_path / "nobody.sock").touch()
+    one.write("one/test_one.py", "def test_one(db_session): pass\n")
+    done = one.run(with_={"working-directory": "one"})
+    assert done.code == 3, done.raw
+    assert done.outputs["outcome"] == "no-server"
+    (error,) = done.log.of("error")
+    assert "Docker daemon does not answer" in error.message
+
+
+def test_second_run_finds_the_packages_of_the_first(machine: MakeMachine) -> None:
+    """Through the cache service, spoken from inside the container: saved, found, and told in seconds."""
+    store = Store()
+    with serving(store, GATEWAY) as url:
+        one = machine(cache=url)
+        one.check_out(SAMPLES / "bookshelf")
+        runs = [one.run(with_={"working-directory": "bookshelf"}) for _ in range(2)]
+    assert [done.code for done in runs] == [0, 0], runs[1].raw
+    assert "Package cache: nothing found" in runs[0].raw
+    assert re.search(r"Package cache: \d+ MB in [\d.]+ s, environment in [\d.]+ s instead of [\d.]+ s", runs[1].raw)
+    assert "Downloading" not in runs[1].raw
+    assert sorted(key.split("-")[2] for key, _ in store.entries) == ["packages", "timings", "timings"]
+    assert not [done.log.of("warning") for done in runs if done.log.of("warning")]
+
+
+def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachine) -> None:
+    """Two jobs of one workflow run: together the whole suite, split by what an earlier run measured."""
+    store = Store()
+    slow = (
+        "import time, pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n): time.sleep(0.5 * (n == 0))\n"
+    )
+    with serving(store, GATEWAY) as url:
+        one = machine(cache=url)
+        one.write("slow/test_slow.py", slow)
+        one.run(with_={"working-directory": "slow", "cache": "timings"})
+        one.run_id = "2"
+        shards = []
+        for shard in ("1/2", "2/2"):
+            done = one.run(with_={"working-directory": "slow", "cache": "timings", "shard": shard})
+            assert done.code == 0, done.raw
+            shards.append({case.nodeid for case in results.read(one.workspace / done.outputs["events"]).cases})
+    # Half a second weighs more than the five others together.
+    assert sorted(map(len, shards)) == [1, 5]
+    assert not shards[0] & shards[1]
+
+
+def test_cache_that_fails_is_one_warning(machine: MakeMachine) -> None:
+    """The run is as green as without it, and the service is not asked again."""
+    store = Store("failing")
+    with serving(store, GATEWAY) as url:
+        one = machine(cache=url)
+        one.write("one/test_one.py", "def test_one(): pass\n")
+        done = one.run(with_={"working-directory": "one"})
+    assert done.code == 0, done.raw
+    assert len(done.log.of("warning")) == 1
+    assert set(store.asked) == {"GetCacheEntryDownloadURL"}
+
+
+def test_service_of_the_job_is_used_by_its_url(
+    machine: MakeMachine, docker_engine: docker.DockerClient, job_network: str, mirror: str
+) -> None:
+    """A database of ``services:`` is reached by its alias, and none of ours is started."""
+    container = docker_engine.containers.create(
+        f"{mirror}/postgres:17-alpine", environment={"POSTGRES_PASSWORD": "postgres"}
+    )
+    try:
+        docker_engine.networks.get(job_network).connect(container, aliases=["database"])
+        # The runner waits for a service's health before the first step.
+        container.start()
+        container.reload()
+        address = container.attrs["NetworkSettings"]["Networks"][job_network]["IPAddress"]
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg2.connect(f"postgresql://postgres:postgres@{address}/postgres").close()
+            except psycopg2.OperationalError:
+                assert time.monotonic() < deadline, container.logs().decode()
+                time.sleep(0.1)
+            else:
+                break
+        one = machine(network=job_network)
+        one.write("one/test_one.py", "def test_one(db_session): pass\n")
+        url = "postgres=postgresql://postgres:postgres@database:5432/postgres"
+        done = one.run(with_={"working-directory": "one", "services": url})
+        assert done.code == 0, done.raw
+        assert "url, PostgreSQL" in done.raw
+        assert "postgres:postgres@" not in done.raw
+    finally:
+        container.remove(force=True, v=True)
+
+
+def test_full_disk_is_said(machine: MakeMachine) -> None:
+    """No room for the environment: the installer's words, and the outputs all the same."""
+    one = machine(imposed=("--tmpfs", "/var/cache:size=1m"))
+    one.write("one/test_one.py", "def test_one(): pass\n")
+    done = one.run(with_={"working-directory": "one"})
+    assert done.code == 3, done.raw
+    assert done.outputs["outcome"] == "no-server"
+    (error,) = done.log.of("error")
+    assert "No space left on device" in error.message
