@@ -120,22 +120,6 @@ class Job:
         return cls(inputs, project, config, seen, events, tuple(wanted), tuple(sorted({*extras, *drivers})))
 
 
-class Spans:
-    """Stretches of time, written once the suite's own record is whole: what comes first would open a record."""
-
-    def __init__(self) -> None:
-        self._spans: list[dict[str, object]] = []
-
-    def add(self, name: str, detail: str, start: float, stop: float) -> None:
-        """Remember one; times are seconds since the epoch."""
-        self._spans.append({"name": name, "detail": detail, "start": start, "stop": stop})
-
-    def write(self, events: Path) -> None:
-        """Append them to the events file."""
-        for span in self._spans:
-            run.append(events, "span", **span)
-
-
 def _work(step: Step, inputs: Inputs) -> int:
     """From the inputs to the end of the suite; returns our exit code for it."""
     job = Job.of(step, inputs)
@@ -144,41 +128,37 @@ def _work(step: Step, inputs: Inputs) -> int:
     name = project_name(job.project)
     step.log.line(f"realdb-ci {__version__}: {name}, {', '.join(job.services) or 'no service in sight'}")
     plan = dependencies.plan(job.project, step.workspace, inputs.install)
-    spans = Spans()
-    stores = _stores(step, job, plan, spans)
-    pulls = images.Pulls(step.log.line, spans.add)
+    stores = _stores(step, job, plan)
+    pulls = images.Pulls(step.log.line, step.span)
     wishes = services.wishes(job.config)
-    try:
-        with (
-            step.log.deaf(),
-            siblings.reachable(),
-            Servers(pulls.notify, images.PATIENCE) as servers,
-            Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
-        ):
-            with step.log.group("Environment and databases"):
-                step.log.line(f"What this run makes in Docker carries the label {RUN_LABEL}={servers.id}")
-                for service in job.services:
-                    servers.begin(wishes[service])
-                made = _environment(step, job, plan, stores)
-            child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
-            returncode = suite.run(child, step.log.write, servers.end_if_killed)
-            code = run.exit_code(returncode, job.project, job.events)
-        with step.log.deaf():
-            found = results.read(job.events)
-            stores.keep({case.nodeid: case.duration for case in found.cases if case.finished})
-        return code
-    finally:
-        spans.write(job.events)
+    with (
+        step.log.deaf(),
+        siblings.reachable(),
+        Servers(pulls.notify, images.PATIENCE) as servers,
+        Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
+    ):
+        with step.log.group("Environment and databases"):
+            step.log.line(f"What this run makes in Docker carries the label {RUN_LABEL}={servers.id}")
+            for service in job.services:
+                servers.begin(wishes[service])
+            made = _environment(step, job, plan, stores)
+        child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
+        returncode = suite.run(child, step.log.write, servers.end_if_killed)
+        code = run.exit_code(returncode, job.project, job.events)
+    with step.log.deaf():
+        found = results.read(job.events)
+        stores.keep({case.nodeid: case.duration for case in found.cases if case.finished})
+    return code
 
 
-def _stores(step: Step, job: Job, plan: dependencies.Plan, spans: Spans) -> Stores:
+def _stores(step: Step, job: Job, plan: dependencies.Plan) -> Stores:
     kept = Kept(
         project_name(job.project),
         step.environ.get("GITHUB_RUN_ID", "0"),
         packages.key(plan, job.inputs.python_version, *job.extras),
         HOME,
         lambda text: step.log.problem("warning", "realdb-ci", text),
-        spans.add,
+        step.span,
     )
     return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept)
 

@@ -219,13 +219,15 @@ class Hub:
                     self.begin(self._wishes[service])
 
     def _wait(self) -> list[str]:
-        lines = []
+        lines, began = [], time.time()
         for service in self._needed:
             try:
                 lines.append(self.get(self._wishes[service]).headline)
             except RealdbError as problem:
                 self._report(problem)
                 lines.append(f"{service}: {problem}")
+        if lines:
+            self.record("span", {"name": "wait for servers", "start": began, "stop": time.time()})
         return lines
 
     def _report(self, problem: RealdbError) -> None:

@@ -46,7 +46,7 @@ class Recorder:
         self._project = project
         self._lock = threading.Lock()
         self._attempts: Counter[str] = Counter()
-        self._began = time.time()
+        self._began = self._opened = time.time()
         self._rootpath = repo_root
         self._collected = False
         self._broken: OSError | None = None
@@ -83,6 +83,7 @@ class Recorder:
         """Open the record of this project."""
         config = session.config
         self._rootpath = config.rootpath
+        self._opened = time.time()
         self.write(
             "run",
             version=VERSION,
@@ -148,6 +149,8 @@ class Recorder:
     # How it is done.
 
     def _write_collected(self, cases: list[dict[str, Any]]) -> None:
+        if not self._collected:
+            self.write("span", name="collection", start=self._opened, stop=time.time())
         self._collected = True
         self.write("collected", count=len(cases), cases=cases)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Protocol, Self
 
 from realdb_ci import engines, services
@@ -117,7 +119,8 @@ class Servers:
 
     def _start(self, wish: Wish) -> Running:
         try:
-            return engines.start(services.get(wish.service), wish, self._run)
+            running = engines.start(services.get(wish.service), wish, self._run)
+            return replace(running, server=replace(running.server, ready=time.time()))
         except RealdbError as problem:
             self._run.notify(Notice(wish.service, "failed", str(problem)))
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,21 @@ def test_any_results_are_noted_within_limits(tmp_path_factory: pytest.TempPathFa
         assert len(note.message.encode()) <= 9_000
         assert len(note.details.encode()) <= 30_000
         assert note.path == "" or (root / note.path).is_file()
+
+
+@pytest.mark.parametrize(
+    ("suite", "title", "words"),
+    [
+        (Suite("desk", exitstatus=5), "No tests were collected in desk", "testpaths"),
+        (Suite("desk", exitstatus=3), "The suite did not succeed in desk", "internal error"),
+        (Suite("", returncode=-9), "The suite did not succeed", "signal 9"),
+        (Suite("desk", exitstatus=2, interrupted=True), "The suite did not succeed in desk", "interrupted"),
+    ],
+)
+def test_red_suite_that_nothing_explains_is_noted(suite: Suite, title: str, words: str, root: Path) -> None:
+    """One note that says how pytest ended; a failure or a problem would say more."""
+    [note] = notes(Digest(Results((suite,))), root)
+    assert (note.title, note.level) == (title, "failure")
+    assert words in note.message
+    explained = replace(suite, problems=(Problem("The disk is full"),))
+    assert [one.title for one in notes(Digest(Results((explained,))), root)] == ["The disk is full"]

@@ -20,9 +20,11 @@ class Digest:
 
     Attributes:
         results: the run.
+        began: when reporting began, seconds since the epoch; 0 where nobody asks.
     """
 
     results: Results
+    began: float = 0.0
 
     @cached_property
     def outcomes(self) -> tuple[tuple[Suite, tuple[str, ...]], ...]:

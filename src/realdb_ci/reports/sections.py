@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from realdb_ci.reports import Missed
@@ -10,7 +11,7 @@ from realdb_ci.reports.findings import PHASES, Finding, counted, ending, headlin
 from realdb_ci.reports.markdown import code, details, escape, fence, series, size, table
 from realdb_ci.reports.mermaid import gantt
 from realdb_ci.reports.text import seconds
-from realdb_ci.reports.timeline import steps
+from realdb_ci.reports.timeline import reporting, steps
 from realdb_ci.results import Results
 
 SIGNS = {"passed": "✅", "failed": "❌", "bad setting": "⚙️", "no server": "🔌", "interrupted": "🛑"}
@@ -78,7 +79,8 @@ def infrastructure(digest: Digest, budget: int) -> str:
 
 def chart(digest: Digest, budget: int) -> str:
     """Where the time went, as GitHub draws it."""
-    drawn = _section("Where the time went", gantt(digest.timeline))
+    own = reporting(digest.results, digest.began, time.time())
+    drawn = _section("Where the time went", gantt((*digest.timeline, *own)))
     return drawn if size(drawn) <= budget else ""
 
 

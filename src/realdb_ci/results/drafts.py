@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
+from realdb_ci.results.billing import unbilled
 from realdb_ci.results.cases import Anchor, Case, Phase
 from realdb_ci.results.suites import CollectError, Problem, Server, Span, Suite
 
@@ -45,7 +46,12 @@ class SuiteDraft:
         self._takers = {
             name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
         }
-        self.ended = False
+        self.opened = self.ended = False
+
+    @property
+    def is_preface(self) -> bool:
+        """Whether it tells only of what was made ready for the suite that comes next."""
+        return not (self.opened or self.ended or self._known["project"] or self._lists["problems"])
 
     def take(self, kind: str, event: Mapping[str, Any]) -> None:
         """Take the next event; one of a later version's kinds, or with wrong values, is passed over."""
@@ -64,9 +70,13 @@ class SuiteDraft:
         """The suite as far as it was told."""
         known: dict[str, Any] = {name: tuple(items) for name, items in self._lists.items()}
         known |= {"start": self._first, "duration": self._latest - self._first}
+        unbilled(self._cases.values(), self._lists["spans"])
         return Suite(**(known | self._known), cases=tuple(draft.case() for draft in self._cases.values()))
 
     def _take_run(self, event: Mapping[str, Any]) -> None:
+        self.opened = True
+        # What was made ready before is no part of the suite's own time.
+        self._first = 0.0
         texts = {name: str(event.get(name, "")) for name in ("project", "python", "pytest", "plugin")}
         args = tuple(str(one) for one in event.get("args", ()))
         self._known |= {**texts, "args": args, "workers": int(event.get("workers") or 0)}

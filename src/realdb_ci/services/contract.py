@@ -71,6 +71,7 @@ class Server:
         seconds: from the first step to ready; 0.0 for a server that was given.
         settings: what was read back from the live server.
         owned: False for a server that was given: it outlives us, so we clean up inside it.
+        ready: when it was ready, seconds since the epoch.
 
     """
 
@@ -82,6 +83,7 @@ class Server:
     seconds: float
     settings: Mapping[str, str] = field(default_factory=dict)
     owned: bool = True
+    ready: float = 0.0
 
     def __repr__(self) -> str:
         return f"Server({self.service} {self.version} by {self.engine}, {masked(self.url)})"

@@ -70,7 +70,7 @@ def on_lanes(engine: Engine, test: Test, *, deferred: bool) -> Iterator[None]:
     base = kept.connect()
     real: Any = base.dbapi_connection
     lanes = Lanes(real, batches=engine.driver == "psycopg2", deferred=deferred)
-    before = others(lanes.ask)
+    before = others(lanes.ask_first)
     engine.pool = NullPool(lanes.connect, dialect=engine.dialect)
     try:
         yield
