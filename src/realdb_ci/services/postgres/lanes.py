@@ -44,6 +44,11 @@ class Lanes:
         self._broken: IsolationError | None = None
         self._lock = threading.RLock()
 
+    def open(self) -> None:
+        """Begin the real transaction, and in the same trip the savepoint of the first lane."""
+        self._ready = "realdb_1"
+        self._execute(f"SAVEPOINT {self._ready}")
+
     def connect(self) -> Lane:
         """A new lane; what a pool calls to get a connection."""
         lane = Lane(self)
@@ -178,11 +183,6 @@ class Lanes:
             self.rollback(lane)
             raise
         self._execute("ROLLBACK TO SAVEPOINT realdb_check", "RELEASE SAVEPOINT realdb_check")
-
-    def ask_first(self, *statements: str) -> list[Any]:
-        """The same before any lane has begun; the savepoint of the first one is made in the same trip."""
-        self._ready = "realdb_1"
-        return self.ask(f"SAVEPOINT {self._ready}", *statements)
 
     def ask(self, *statements: str) -> list[Any]:
         """Run statements past all lanes, and return the rows of the last one."""
