@@ -32,6 +32,7 @@ ALLOWED = {
     "broker": {"errors", "services", "servers"},
     "kept": set(),
     "hub": {"errors", "config", "kept", "doubles", "services", "servers", "broker", "recorder"},
+    "evidence": {"errors", "hub"},
     "progress": {"engines"},
     "suite": {"errors"},
     "doctor": {"errors", "config", "services", "engines"},
@@ -53,7 +54,7 @@ ALLOWED = {
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
-    "plugin": {"errors", "config", "services", "hub", "recorder", "anchors"},
+    "plugin": {"errors", "config", "services", "hub", "evidence", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor"},
     "__main__": {"cli"},
 }

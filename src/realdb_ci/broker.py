@@ -100,7 +100,7 @@ class Broker:
             case "get":
                 return {"server": self._source.get(Wish.from_dict(request["wish"])).to_dict()}
             case "log":
-                return {"log": self._source.log(Wish.from_dict(request["wish"]))}
+                return {"log": self._source.log(Wish.from_dict(request["wish"]), request["since"])}
             case "record":
                 self._record(request["event"], request["fields"])
                 return {}
@@ -124,9 +124,9 @@ class RemoteServers:
         """The owner's server, once it is ready."""
         return Server.from_dict(self._ask(ask="get", wish=wish.to_dict())["server"])
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of the owner's server."""
-        return str(self._ask(ask="log", wish=wish.to_dict())["log"])
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of the owner's server; see ``Source``."""
+        return str(self._ask(ask="log", wish=wish.to_dict(), since=since)["log"])
 
     def record(self, event: str, fields: Mapping[str, Any]) -> None:
         """Have the owner record an event."""

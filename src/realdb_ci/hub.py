@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import re
 import secrets
 import threading
 import time
@@ -125,9 +126,17 @@ class Hub:
                 self._say(server.headline)
         return server
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of a server."""
-        return self._source.log(wish)
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of a server; see ``servers.Source``."""
+        return self._source.log(wish, since)
+
+    def log_of_test(self, service: str, since: float) -> str:
+        """What a server logged of this test process's databases since then."""
+        if service not in self._needed:
+            return ""
+        ours = re.compile(rf"{re.escape(self.database_name())}(?![0-9])")
+        lines = self.log(self._wishes[service], since).splitlines()
+        return "\n".join(line for line in lines if ours.search(line))
 
     def record(self, event: str, fields: Mapping[str, Any]) -> None:
         """Record an event here, or have the process do it that writes the events file."""

@@ -9,6 +9,7 @@ import pytest
 
 from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, project_name, repository_root, settings_root
 from realdb_ci.errors import SettingError
+from realdb_ci.evidence import Evidence
 from realdb_ci.hub import Hub, fixture_modules
 from realdb_ci.services.access import ACCESS
 
@@ -75,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "realdb(commit=False): commit=True gives the test real commits in a database of its own"
     )
     config.pluginmanager.register(hub, "realdb_ci-hub")
+    config.pluginmanager.register(Evidence(hub), "realdb_ci-evidence")
     for module in fixture_modules(settings):
         config.pluginmanager.register(module)
 

@@ -35,8 +35,13 @@ class Source(Protocol):
             RealdbError: it could not be had; every later call raises the same.
         """
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of that server, empty where there is none to read."""
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of that server, empty where there are none to read.
+
+        Args:
+            wish: which server.
+            since: seconds since the epoch, for the lines from then on; None for the last few lines.
+        """
 
 
 class Servers:
@@ -77,10 +82,13 @@ class Servers:
         """The server, once it is ready."""
         return self._future(wish).result().server
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of that server."""
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of that server; see ``Source``."""
         future = self._pending.get(wish)
-        return future.result().log() if future and future.done() and not future.exception() else ""
+        if future is None or not future.done() or future.exception():
+            return ""
+        running = future.result()
+        return running.log() if since is None else running.log_since(since)
 
     def end_if_killed(self, pid: int) -> None:
         """Have that process of ours interrupted, then killed, should this one be killed."""

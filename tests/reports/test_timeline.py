@@ -49,7 +49,7 @@ def test_bars_tell_what_happened_when() -> None:
 
 
 def test_chart_begins_with_what_was_made_ready() -> None:
-    """The environment, the boot of each server that this run started (once, though two suites used it), collection."""
+    """The environment, the boot of each server that this run started (two suites used it once), collection."""
     ours = Server("postgres", seconds=3.0, ready=T - 1)
     theirs = Server("mongodb", seconds=9.0, ready=T, owned=False)
     spans = (Span("environment", "", T - 5, T - 2), Span("collection", "", T, T + 1))

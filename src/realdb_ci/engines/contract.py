@@ -88,11 +88,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that an engine started or was given, and how to be rid of it."""
+    """A server that an engine started or was given, and how to be rid of it.
+
+    Attributes:
+        server: the server.
+        stop: ends it.
+        log: its last lines.
+        log_since: the lines it wrote since then, in seconds since the epoch; none of a server that was given.
+    """
 
     server: Server
     stop: Callable[[], None] = field(default=lambda: None)
     log: Callable[[], str] = field(default=lambda: "")
+    log_since: Callable[[float], str] = field(default=lambda _: "")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realdb_ci.engines import daemon, image, ready, reaper
 from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
@@ -134,7 +134,12 @@ class _Launch:
             raise
         seconds = time.monotonic() - began
         server = Server(self.service.name, NAME, url, facts.version, self.held.origin, seconds, facts.settings)
-        return Running(server, lambda: _stop(container), lambda: _log(container))
+        return Running(
+            server,
+            stop=lambda: _stop(container),
+            log=lambda: _log(container, tail=LOG_LINES),
+            log_since=lambda since: _log(container, since=since),
+        )
 
     def _container(self, recipe: ContainerRecipe) -> DockerContainer:
         from testcontainers.core.container import DockerContainer
@@ -172,7 +177,7 @@ def _starting(service: Service, url: str, container: DockerContainer) -> ready.S
             return None
         return f"exit code {state['ExitCode']}" + (", out of memory" if state.get("OOMKilled") else "")
 
-    return ready.Starting(service, url, dead, lambda: _log(container))
+    return ready.Starting(service, url, dead, lambda: _log(container, tail=LOG_LINES))
 
 
 def _stop(container: DockerContainer) -> None:
@@ -183,10 +188,11 @@ def _stop(container: DockerContainer) -> None:
         container.stop()
 
 
-def _log(container: DockerContainer) -> str:
+def _log(container: DockerContainer, **part: Any) -> str:
+    """A part of its log, named as docker's client does."""
     from docker.errors import DockerException
 
     with contextlib.suppress(DockerException):
-        lines: bytes = container.get_wrapped_container().logs(tail=LOG_LINES)
-        return lines.decode("utf-8", "replace")
+        lines: Any = container.get_wrapped_container().logs(**part)
+        return str(lines, "utf-8", "replace")
     return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from realdb_ci.engines import ready
@@ -30,6 +32,8 @@ STOP_SECONDS = 5.0
 PREPARE_SECONDS = 120.0
 # Less free memory than this, and the data goes to the disk instead.
 MEMORY_BYTES = 1 << 30
+# How servers begin a line of their log: PostgreSQL in UTC, as its recipe says; MongoDB with an offset.
+_TIME = re.compile(r"^.{0,20}?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3})([+-]\d\d:\d\d)?")
 
 
 def offer(service: Service, wish: Wish) -> Offer:
@@ -122,7 +126,12 @@ class _Launch:
             time.monotonic() - began,
             facts.settings,
         )
-        return Running(server, lambda: _stop(process, recipe, home), lambda: _tail(log))
+        return Running(
+            server,
+            stop=lambda: _stop(process, recipe, home),
+            log=lambda: _tail(log),
+            log_since=lambda since: _since(log, since),
+        )
 
     def _prepare(self, recipe: ProcessRecipe, home: Path) -> None:
         for name, content in recipe.files.items():
@@ -168,6 +177,21 @@ def _tail(log: Path) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def _since(log: Path, since: float) -> str:
+    """What was written from a time on; lines without a time belong to the one above them."""
+    kept, began = [], False
+    with contextlib.suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            told = None if began else _TIME.match(line)
+            began = began or (told is not None and _epoch(told) >= since)
+            kept += [line] if began else []
+    return "".join(kept)
+
+
+def _epoch(told: re.Match[str]) -> float:
+    return datetime.fromisoformat(told[1] + (told[2] or "+00:00")).timestamp()
 
 
 def _free_port() -> int:
