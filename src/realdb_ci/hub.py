@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Where one of these is given, some collected tests will not run: only the end of collection shows the need.
 _DESELECTING = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise")
+# Where one of these is given, none will run.
+_LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 
 
 MARK_WORDS = (COMMIT,)
@@ -64,7 +66,8 @@ class Hub:
         self._kept = Kept(pytest_config)
         self._lock = threading.Lock()
         option = pytest_config.option
-        self._eager = not option.collectonly and not any(getattr(option, one, None) for one in _DESELECTING)
+        self._looks_only = any(getattr(option, one, None) for one in _LOOKING)
+        self._eager = not self._looks_only and not any(getattr(option, one, None) for one in _DESELECTING)
 
     # What fixtures ask.
 
@@ -156,7 +159,7 @@ class Hub:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start what the selected tests need; in a worker also wait, so that no test's clock does."""
-        if self._pytest.option.collectonly:
+        if self._looks_only:
             return
         for item in session.items:
             self._need(item)
