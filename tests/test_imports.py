@@ -19,7 +19,9 @@ ALLOWED = {
     "config": {"errors"},
     "services": SERVICES,
     "engines": ENGINES,
-    "recorder": {"errors", "anchors"},
+    "recorder": {"errors", "anchors", "watch"},
+    "shapes": set(),
+    "watch": {"errors", "hub", "shapes"},
     "anchors": set(),
     "doubles": {"errors", "services"},
     "factories": {"errors", "services"},
@@ -54,7 +56,7 @@ ALLOWED = {
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
-    "plugin": {"errors", "config", "services", "hub", "evidence", "recorder", "anchors"},
+    "plugin": {"errors", "config", "services", "hub", "evidence", "watch", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor"},
     "__main__": {"cli"},
 }

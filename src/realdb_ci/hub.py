@@ -36,6 +36,7 @@ _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan"
 
 
 MARK_WORDS = (COMMIT,)
+LIBRARIES = {"sqlalchemy": "postgres", "pymongo": "mongodb"}
 
 
 class Hub:
@@ -64,6 +65,7 @@ class Hub:
         self._marked: Counter[str] = Counter()
         self._said: set[str] = set()
         self._kept = Kept(pytest_config)
+        self._steps = 0
         self._lock = threading.Lock()
         option = pytest_config.option
         self._looks_only = any(getattr(option, one, None) for one in _LOOKING)
@@ -97,16 +99,27 @@ class Hub:
     def step(self, name: str, detail: str = "") -> Iterator[None]:
         """Record the body's time as a span; turn an error of ours into a plain failure."""
         began, problem = time.time(), None
+        self._steps += 1
         try:
             yield
         except RealdbError as raised:
             problem = raised
         finally:
+            self._steps -= 1
             self.record("span", {"name": name, "detail": detail, "start": began, "stop": time.time()})
         if problem is not None:
             self._report(problem)
             # pytest would show causes, too, of which the message holds all a reader needs.
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
+
+    @property
+    def working(self) -> bool:
+        """Whether one of our own steps is under way, and no code of the project."""
+        return bool(self._steps)
+
+    def needs(self, library: str) -> bool:
+        """Whether a collected test needs the service that this library speaks to."""
+        return LIBRARIES.get(library) in self._needed
 
     # What a broker asks in the name of other processes (see ``servers.Source``).
 

@@ -22,6 +22,7 @@ import pytest
 from realdb_ci import __version__
 from realdb_ci.anchors import ATTRIBUTE
 from realdb_ci.errors import SettingError
+from realdb_ci.watch import ATTRIBUTE as QUERIES
 
 VERSION = 1
 # Characters kept of one traceback or one captured stream: enough for a person, bounded for the file.
@@ -174,6 +175,7 @@ class Recorder:
             longrepr=text,
             sections=[[name, _bounded(section)] for name, section in report.sections] if tells else [],
             subtest=_subtest(report),
+            **getattr(report, QUERIES, {}),  # only where there were any
         )
 
     def _case(self, nodeid: str, location: tuple[str, int | None, str] | None) -> dict[str, Any]:

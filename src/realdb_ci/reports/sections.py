@@ -84,13 +84,29 @@ def chart(digest: Digest, budget: int) -> str:
     return drawn if size(drawn) <= budget else ""
 
 
+def repeats(digest: Digest, budget: int) -> str:
+    """Statements that one line sent again and again."""
+    rows = [
+        (code(f"{one.path}:{one.line}"), str(one.count), seconds(one.seconds), code(one.shape), code(case.nodeid))
+        for case, one in digest.repeats[:SLOWEST]
+    ]
+    head = ("Line", ">Times", ">Together", "Statement", "In")
+    return _section("Repeated statements", table(head, rows, budget - 30, len(digest.repeats), MORE))
+
+
 def slow_tests(digest: Digest, budget: int) -> str:
     """The tests that took longest."""
     rows = [
-        (code(case.nodeid), seconds(case.duration), *(seconds(case.seconds(when)) for when in PHASES))
+        (
+            code(case.nodeid),
+            seconds(case.duration),
+            *(seconds(case.seconds(when)) for when in PHASES),
+            seconds(case.query_seconds) if case.queries else "",
+            str(case.queries or ""),
+        )
         for case in digest.slowest[:SLOWEST]
     ]
-    head = ("Test", ">Time", ">Setup", ">Call", ">Teardown")
+    head = ("Test", ">Time", ">Setup", ">Call", ">Teardown", ">In databases", ">Statements")
     return _section("Slowest tests", table(head, rows, budget - 25, len(rows), MORE))
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
 from realdb_ci.results.billing import unbilled
-from realdb_ci.results.cases import Anchor, Case, Phase
+from realdb_ci.results.cases import Anchor, Case, Phase, Repeat
 from realdb_ci.results.suites import CollectError, Problem, Server, Span, Suite
 
-Plain = TypeVar("Plain", Phase, Server, Span, Problem, CollectError)
+Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Problem, CollectError)
 # A phase after which nothing more is to come of an attempt: "???" is how xdist tells of a worker that crashed.
 LAST_PHASES = frozenset({"teardown", "???"})
 # What a value of an unexpected kind makes of the code that takes it.
@@ -163,6 +163,9 @@ def _passed(event: Mapping[str, Any], draft: CaseDraft) -> Phase | None:
         (),
         None,
         place,
+        int(get("queries") or 0),
+        float(get("query_seconds") or 0.0),
+        _repeats(get("repeats") or ()),
     )
 
 
@@ -171,6 +174,10 @@ def _anchor(plain: Mapping[str, Any] | None) -> Anchor | None:
         return None
     line = plain.get("line")
     return Anchor(str(plain["path"]), None if line is None else int(line))
+
+
+def _repeats(plain: Iterable[Mapping[str, Any]]) -> tuple[Repeat, ...]:
+    return tuple(_plain(Repeat, one) for one in plain)
 
 
 # How a value is read, by the type of the field it goes to.
@@ -183,9 +190,10 @@ CASTS: Mapping[Any, Callable[[Any], Any]] = {
     bool: bool,
     Anchor | None: _anchor,
     Mapping[str, str]: dict,
+    tuple[Repeat, ...]: _repeats,
     tuple[tuple[str, str], ...]: lambda pairs: tuple((str(name), str(text)) for name, text in pairs),
 }
-KINDS: tuple[type[Any], ...] = (Phase, Server, Span, Problem, CollectError)
+KINDS: tuple[type[Any], ...] = (Phase, Repeat, Server, Span, Problem, CollectError)
 CASTS_OF: Mapping[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     kind: tuple((name, CASTS[told]) for name, told in get_type_hints(kind).items()) for kind in KINDS
 }
