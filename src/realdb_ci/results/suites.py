@@ -32,9 +32,9 @@ class Server:
     version: str = ""
     origin: str = ""
     seconds: float = 0.0
-    ready: float = 0.0
     owned: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
+    ready: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
