@@ -10,7 +10,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -68,8 +68,13 @@ class Tally:
 
     def repeats(self, least: int) -> list[dict[str, Any]]:
         """What was sent at least so often from one line, most often first, as plain data."""
+        sent: Counter[Place] = Counter()
+        for (_, place), (count, _) in self.groups.items():
+            sent[place] += int(count)
         merged: dict[tuple[str, Place], list[float]] = {}
         for (text, place), (count, seconds) in self.groups.items():
+            if place is None or sent[place] < least:
+                continue  # to take values out of texts is what takes time here
             group = merged.setdefault((shape(text), place), [0, 0.0])
             group[0] += count
             group[1] += seconds
@@ -77,7 +82,7 @@ class Tally:
         return [
             {"shape": text, "count": int(count), "seconds": seconds, "path": place[0], "line": place[1]}
             for (text, place), (count, seconds) in found
-            if count >= least and place is not None
+            if place is not None and count >= least
         ]
 
     def shown(self) -> str:
@@ -173,13 +178,15 @@ class Watch:
     def _listen_to_sqlalchemy(self) -> None:
         from sqlalchemy import Engine, event
 
-        def before(connection: Any, _cursor: Any, text: str, *_: Any) -> None:
-            group = None if self._is_ours() else self._tally.begin(text, self._place())
-            connection.info[ATTRIBUTE] = (group, self._tally, time.perf_counter())
+        def before(_connection: Any, _cursor: Any, text: str, _values: Any, context: Any, _many: bool) -> None:
+            if not self._is_ours():
+                group = self._tally.begin(text, self._place())
+                context.realdb_watched = (self._tally, group, time.perf_counter())
 
-        def after(connection: Any, *_: Any) -> None:
-            group, tally, began = connection.info.pop(ATTRIBUTE, (None, None, 0.0))
-            if group is not None:
+        def after(_connection: Any, _cursor: Any, _text: str, _values: Any, context: Any, _many: bool) -> None:
+            watched = getattr(context, "realdb_watched", None)
+            if watched is not None:
+                tally, group, began = watched
                 tally.end(group, time.perf_counter() - began)
 
         event.listen(Engine, "before_cursor_execute", before)
