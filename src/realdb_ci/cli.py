@@ -57,7 +57,7 @@ def cli() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(".realdb-ci"),
     show_default=True,
-    help="Folder for events.jsonl, junit.xml and summary.md.",
+    help="Folder for events.jsonl and the reports.",
 )
 @click.pass_obj
 def run(pytest_arguments: tuple[str, ...], /, projects: tuple[Path, ...], out: Path, **flags: Any) -> int:
