@@ -65,7 +65,8 @@ class Hub:
         self._marked: Counter[str] = Counter()
         self._said: set[str] = set()
         self._kept = Kept(pytest_config)
-        self._steps = 0
+        self.working = 0
+        """How many of our own steps are under way; then no code of the project is."""
         self._lock = threading.Lock()
         option = pytest_config.option
         self._looks_only = any(getattr(option, one, None) for one in _LOOKING)
@@ -99,23 +100,18 @@ class Hub:
     def step(self, name: str, detail: str = "") -> Iterator[None]:
         """Record the body's time as a span; turn an error of ours into a plain failure."""
         began, problem = time.time(), None
-        self._steps += 1
+        self.working += 1
         try:
             yield
         except RealdbError as raised:
             problem = raised
         finally:
-            self._steps -= 1
+            self.working -= 1
             self.record("span", {"name": name, "detail": detail, "start": began, "stop": time.time()})
         if problem is not None:
             self._report(problem)
             # pytest would show causes, too, of which the message holds all a reader needs.
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
-
-    @property
-    def working(self) -> bool:
-        """Whether one of our own steps is under way, and no code of the project."""
-        return bool(self._steps)
 
     def needs(self, library: str) -> bool:
         """Whether a collected test needs the service that this library speaks to."""

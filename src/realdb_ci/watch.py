@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ATTRIBUTE = "realdb_queries"
 BUDGET = "max_queries"
 MOST_SHOWN = 20
+MAIN = threading.main_thread().ident
 # Threads of ours, such as those that drop databases behind the tests' backs.
 OURS = "realdb-ci"
 # What PyMongo sends to keep its connections, sessions and cursors.
@@ -104,6 +105,7 @@ class Watch:
         self._locate = locate
         self._tally = Tally()
         self._watched: set[str] = set()
+        self._came: dict[str, tuple[int, CodeType, str]] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
@@ -144,6 +146,7 @@ class Watch:
     def _phase(self) -> Iterator[None]:
         self._listen()
         self._tally = Tally()
+        self._came.clear()
         yield
 
     def _budget(self, item: pytest.Item) -> int | None:
@@ -176,21 +179,25 @@ class Watch:
                     install()
 
     def _listen_to_sqlalchemy(self) -> None:
+        """Stand in for the dialect where it executes: one call a statement, where other events take several."""
         from sqlalchemy import Engine, event
 
-        def before(_connection: Any, _cursor: Any, text: str, _values: Any, context: Any, _many: bool) -> None:
-            if not self._is_ours():
-                group = self._tally.begin(text, self._place())
-                context.realdb_watched = (self._tally, group, time.perf_counter())
+        def watched(name: str) -> Callable[..., bool]:
+            def execute(cursor: Any, text: str, *rest: Any) -> bool:
+                if self._is_ours():
+                    return False
+                tally = self._tally
+                group, began = tally.begin(text, self._place(text)), time.perf_counter()
+                try:
+                    getattr(rest[-1].dialect, name)(cursor, text, *rest)
+                finally:
+                    tally.end(group, time.perf_counter() - began)
+                return True
 
-        def after(_connection: Any, _cursor: Any, _text: str, _values: Any, context: Any, _many: bool) -> None:
-            watched = getattr(context, "realdb_watched", None)
-            if watched is not None:
-                tally, group, began = watched
-                tally.end(group, time.perf_counter() - began)
+            return execute
 
-        event.listen(Engine, "before_cursor_execute", before)
-        event.listen(Engine, "after_cursor_execute", after)
+        for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+            event.listen(Engine, name, watched(name))
 
     def _listen_to_pymongo(self) -> None:
         from pymongo import monitoring
@@ -203,7 +210,7 @@ class Watch:
                     text = command_shape(event.command_name, event.command)
                     pending[event.connection_id, event.request_id] = (
                         self._tally,
-                        self._tally.begin(text, self._place()),
+                        self._tally.begin(text, self._place(text)),
                     )
 
             def succeeded(_, event: monitoring.CommandSucceededEvent) -> None:  # noqa: N805
@@ -220,12 +227,21 @@ class Watch:
         monitoring.register(Listener())
 
     def _is_ours(self) -> bool:
-        return self._hub.working or threading.current_thread().name.startswith(OURS)
+        if self._hub.working:
+            return True
+        return threading.get_ident() != MAIN and threading.current_thread().name.startswith(OURS)
 
-    def _place(self) -> Place:
+    def _place(self, text: str) -> Place:
         """The nearest line of the project on the stack."""
-        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - a stack made of objects takes far longer
-        found = self._nearest(frame)
+        # The same statement comes the same way again: most often this is the frame that it came from before.
+        known = self._came.get(text)
+        if known is not None:
+            depth, code, path = known
+            with contextlib.suppress(ValueError):  # the stack is not as deep
+                frame = sys._getframe(depth)  # noqa: SLF001 - a stack made of objects takes far longer
+                if frame.f_code is code:
+                    return path, frame.f_lineno
+        found = self._nearest(sys._getframe(1), text)  # noqa: SLF001
         if found is None and "greenlet" in sys.modules:
             # SQLAlchemy's asynchronous side runs its core on another stack; the test's is its parent's.
             from greenlet import getcurrent  # type: ignore[import-untyped]
@@ -234,10 +250,13 @@ class Watch:
             found = self._nearest(parent.gr_frame) if parent is not None else None
         return found
 
-    def _nearest(self, frame: FrameType | None) -> Place:
+    def _nearest(self, frame: FrameType | None, text: str | None = None) -> Place:
+        depth = 1
         while frame is not None:
             path = self._locate(frame.f_code.co_filename)
             if path:
+                if text is not None:
+                    self._came[text] = depth, frame.f_code, path
                 return path, frame.f_lineno
-            frame = frame.f_back
+            frame, depth = frame.f_back, depth + 1
         return None
