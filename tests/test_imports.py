@@ -19,9 +19,8 @@ ALLOWED = {
     "config": {"errors"},
     "services": SERVICES,
     "engines": ENGINES,
-    "recorder": {"errors", "anchors", "watch"},
-    "shapes": set(),
-    "watch": {"errors", "hub", "shapes"},
+    "recorder": {"errors", "anchors", "timing"},
+    "timing": {"errors", "hub"},
     "anchors": set(),
     "doubles": {"errors", "services"},
     "factories": {"errors", "services"},
@@ -56,7 +55,7 @@ ALLOWED = {
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
-    "plugin": {"errors", "config", "services", "hub", "evidence", "watch", "recorder", "anchors"},
+    "plugin": {"errors", "config", "services", "hub", "evidence", "timing", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor"},
     "__main__": {"cli"},
 }

@@ -13,7 +13,7 @@ from realdb_ci.errors import SettingError
 from realdb_ci.evidence import Evidence
 from realdb_ci.hub import Hub, fixture_modules
 from realdb_ci.services.access import ACCESS
-from realdb_ci.watch import Watch
+from realdb_ci.timing.watch import Watch
 
 if TYPE_CHECKING:
     from realdb_ci.recorder import Recorder

@@ -22,7 +22,7 @@ import pytest
 from realdb_ci import __version__
 from realdb_ci.anchors import ATTRIBUTE
 from realdb_ci.errors import SettingError
-from realdb_ci.watch import ATTRIBUTE as QUERIES
+from realdb_ci.timing.watch import ATTRIBUTE as QUERIES
 
 VERSION = 1
 # Characters kept of one traceback or one captured stream: enough for a person, bounded for the file.

@@ -10,86 +10,28 @@ import contextlib
 import sys
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from realdb_ci.errors import SettingError
-from realdb_ci.shapes import command_shape, shape
+from realdb_ci.timing.shapes import command_shape
+from realdb_ci.timing.tally import Place, Tally
 
 if TYPE_CHECKING:
     from realdb_ci.hub import Hub
 
 ATTRIBUTE = "realdb_queries"
 BUDGET = "max_queries"
-MOST_SHOWN = 20
 MAIN = threading.main_thread().ident
 # Threads of ours, such as those that drop databases behind the tests' backs.
 OURS = "realdb-ci"
 # What PyMongo sends to keep its connections, sessions and cursors.
 HOUSEKEEPING = frozenset({"hello", "ismaster", "ping", "endSessions", "killCursors", "saslStart", "saslContinue"})
 
-Place = tuple[str, int] | None
 Locate = Callable[[str], str | None]
-
-
-@dataclass
-class Tally:
-    """The statements of one phase.
-
-    Attributes:
-        count: how many; ``seconds`` is the time in the database.
-        groups: by text and line: how many, and seconds.
-        last: the texts of the latest.
-    """
-
-    count: int = 0
-    seconds: float = 0.0
-    groups: dict[tuple[str, Place], list[float]] = field(default_factory=dict)
-    last: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_SHOWN))
-
-    def begin(self, text: str, place: Place) -> list[float]:
-        """Count a statement; returns its group, for ``end``."""
-        self.count += 1
-        self.last.append(text)
-        group = self.groups.get((text, place))
-        if group is None:
-            group = self.groups[text, place] = [0, 0.0]
-        group[0] += 1
-        return group
-
-    def end(self, group: list[float], seconds: float) -> None:
-        """Add the time that a statement took."""
-        group[1] += seconds
-        self.seconds += seconds
-
-    def repeats(self, least: int) -> list[dict[str, Any]]:
-        """What was sent at least so often from one line, most often first, as plain data."""
-        sent: Counter[Place] = Counter()
-        for (_, place), (count, _) in self.groups.items():
-            sent[place] += int(count)
-        merged: dict[tuple[str, Place], list[float]] = {}
-        for (text, place), (count, seconds) in self.groups.items():
-            if place is None or sent[place] < least:
-                continue  # to take values out of texts is what takes time here
-            group = merged.setdefault((shape(text), place), [0, 0.0])
-            group[0] += count
-            group[1] += seconds
-        found = sorted(merged.items(), key=lambda item: -item[1][0])
-        return [
-            {"shape": text, "count": int(count), "seconds": seconds, "path": place[0], "line": place[1]}
-            for (text, place), (count, seconds) in found
-            if place is not None and count >= least
-        ]
-
-    def shown(self) -> str:
-        """The latest statements, one a line, without their values."""
-        earlier = [f"... {self.count - len(self.last)} before"] if self.count > len(self.last) else []
-        return "\n".join([*earlier, *map(shape, self.last)])
 
 
 class Watch:
@@ -186,10 +128,13 @@ class Watch:
             def execute(cursor: Any, text: str, *rest: Any) -> bool:
                 if self._is_ours():
                     return False
-                tally = self._tally
-                group, began = tally.begin(text, self._place(text)), time.perf_counter()
+                tally, dialect = self._tally, rest[-1].dialect
+                group = tally.begin(text, self._place(text))
+                if len(getattr(dialect.dispatch, name)) > 1:
+                    return False  # somebody else's listener may stand in too: it is counted, and not timed
+                began = time.perf_counter()
                 try:
-                    getattr(rest[-1].dialect, name)(cursor, text, *rest)
+                    getattr(dialect, name)(cursor, text, *rest)
                 finally:
                     tally.end(group, time.perf_counter() - began)
                 return True
@@ -237,10 +182,12 @@ class Watch:
         known = self._came.get(text)
         if known is not None:
             depth, code, path = known
-            with contextlib.suppress(ValueError):  # the stack is not as deep
+            try:
                 frame = sys._getframe(depth)  # noqa: SLF001 - a stack made of objects takes far longer
-                if frame.f_code is code:
-                    return path, frame.f_lineno
+            except ValueError:  # the stack is not as deep
+                frame = None
+            if frame is not None and frame.f_code is code:
+                return path, frame.f_lineno
         found = self._nearest(sys._getframe(1), text)  # noqa: SLF001
         if found is None and "greenlet" in sys.modules:
             # SQLAlchemy's asynchronous side runs its core on another stack; the test's is its parent's.

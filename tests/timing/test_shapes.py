@@ -2,7 +2,7 @@
 
 import pytest
 
-from realdb_ci.shapes import LIMIT, command_shape, shape
+from realdb_ci.timing.shapes import LIMIT, command_shape, shape
 
 STATEMENTS = {
     "SELECT *  FROM t\n WHERE id = %(id_1)s": "SELECT * FROM t WHERE id = %(id_1)s",

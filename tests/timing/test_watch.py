@@ -200,3 +200,20 @@ def test_test_without_a_database_says_nothing_about_one(run: Run, pytester: pyte
     (failed,) = run("def test_plain(): assert 0\n")["test_plain"].failures
     assert not [name for name, _ in failed.sections]
     assert '"queries"' not in Path(pytester.path, "events.jsonl").read_text()
+
+
+LISTENER = """
+from sqlalchemy import Engine, event
+
+def test_looks(db_session):
+    seen = []
+    event.listen(Engine, "do_execute", lambda cursor, text, values, context: seen.append(text))
+    one_by_one(db_session, 3)
+    assert len(seen) == 3
+"""
+
+
+def test_later_listener_of_the_project_is_heard_too(run: Run) -> None:
+    """One that may stand in for the dialect, as the watch does, sees every statement, and all are counted."""
+    (case,) = run(LISTENER).values()
+    assert (case.outcome, case.queries) == ("passed", 3)

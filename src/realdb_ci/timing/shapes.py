@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ _LIST = re.compile(rf"\(\s*{_VALUE}(?:\s*,\s*{_VALUE})+\s*\)")
 _PARTS = ("filter", "query", "q", "pipeline", "sort", "update", "updates", "deletes", "key")
 
 
+# The same statements come again in every test, and an ORM's hold no values.
+@functools.lru_cache(maxsize=1024)
 def shape(text: str) -> str:
     """One line of a statement, with ``?`` for every value and ``(...)`` for every list of values."""
     plain = _LITERAL.sub("?", text)
