@@ -24,7 +24,7 @@ ALLOWED = {
     "anchors": set(),
     "doubles": {"errors", "services"},
     "factories": {"errors", "services"},
-    "reports": {"results", "errors", "github"},
+    "reports": {"results", "errors", "github", "runner"},
     "github": {"errors"},
     "foreign": {"results"},
     "sources": {"errors", "results", "foreign"},
@@ -36,6 +36,7 @@ ALLOWED = {
     "evidence": {"errors", "hub"},
     "progress": {"engines"},
     "suite": {"errors"},
+    "signals": set(),
     "doctor": {"errors", "config", "services", "engines"},
     "run": {
         "errors",
@@ -54,9 +55,22 @@ ALLOWED = {
     "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
-    | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
+    | {
+        "config",
+        "inputs",
+        "services",
+        "engines",
+        "servers",
+        "broker",
+        "suite",
+        "run",
+        "runner",
+        "prepare",
+        "step",
+        "signals",
+    },
     "plugin": {"errors", "config", "services", "hub", "evidence", "timing", "recorder", "anchors"},
-    "cli": {"errors", "config", "run", "report", "doctor"},
+    "cli": {"errors", "config", "run", "report", "doctor", "signals"},
     "__main__": {"cli"},
 }
 # What only an extra brings, or what takes long to import.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from realdb_ci import __version__, results, run, runner, services, suite
+from realdb_ci import __version__, results, run, runner, services, signals, suite
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
@@ -33,8 +32,7 @@ HOME = (CACHES if os.access(CACHES, os.W_OK) else Path(tempfile.gettempdir())) /
 
 def main() -> NoReturn:
     """Do the step and end the process with its number."""
-    signal.signal(signal.SIGINT, _interrupt_once)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    signals.interrupt_once()
     environ = dict(os.environ)
     log = runner.Log(obeys=environ.get("GITHUB_ACTIONS") == "true")
     workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
@@ -181,24 +179,14 @@ def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) 
 
 
 def _suite(job: Job, made: environment.Environment, broker: Broker, split_flags: Sequence[str]) -> suite.Suite:
-    flags = [f"--realdb-events={job.events}", *split_flags]
-    flags += [f"--realdb-service={service}" for service in job.inputs.services]
-    if job.inputs.engine:
-        flags.append(f"--realdb-engine={job.inputs.engine}")
+    flags = suite.flags(job.events, job.inputs.services, job.inputs.engine)
     activated = made.variables()
     activated["PATH"] = f"{activated['PATH']}{os.pathsep}{job.visible.get('PATH', os.defpath)}"
     return suite.Suite(
         job.project,
         job.inputs.pytest_args,
-        flags,
+        [*flags, *split_flags],
         {BROKER_VARIABLE: broker.address, **activated},
         inherited=job.visible,
         interpreter=made.interpreter,
     )
-
-
-def _interrupt_once(number: int, _frame: object) -> None:
-    """Turn the first signal into KeyboardInterrupt; the clean-up that follows is short and not interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)
