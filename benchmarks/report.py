@@ -181,6 +181,7 @@ def _recorded(tests: int) -> Iterable[dict[str, object]]:
     yield {"event": "collected", "at": 1.7e9, "count": tests, "cases": places}
     for number, place in enumerate(places):
         at = 1.7e9 + number / 1000
+        failure = {"anchor": {"path": place["path"], "line": 9}, "message": "assert 1 == 2", "longrepr": TRACE}
         yield {"event": "start", "at": at, "nodeid": place["nodeid"], "attempt": 1}
         for when in ("setup", "call", "teardown"):
             failed = when == "call" and not number % FAILS
@@ -191,17 +192,10 @@ def _recorded(tests: int) -> Iterable[dict[str, object]]:
                 "when": when,
                 "attempt": 1,
                 "outcome": "failed" if failed else "passed",
-                "wasxfail": None,
-                "strict_xpass": False,
                 "duration": 0.00012345,
                 "start": at,
                 "stop": at + 0.0001,
-                "worker": None,
-                "anchor": {"path": place["path"], "line": 9} if failed else None,
-                "message": "assert 1 == 2" if failed else "",
-                "longrepr": TRACE if failed else "",
-                "sections": [],
-                "subtest": None,
+                **(failure if failed else {}),
             }
     yield {"event": "end", "at": 1.7e9 + tests / 1000, "exitstatus": 1, "duration": tests / 1000}
 

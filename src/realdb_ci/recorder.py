@@ -27,6 +27,17 @@ from realdb_ci.timing.watch import ATTRIBUTE as QUERIES
 VERSION = 1
 # Characters kept of one traceback or one captured stream: enough for a person, bounded for the file.
 TEXT_LIMIT = 200_000
+# What says nothing in the event of a phase is left out of it: most tests have nothing more to tell.
+SILENT = {
+    "wasxfail": None,
+    "strict_xpass": False,
+    "worker": None,
+    "anchor": None,
+    "message": "",
+    "longrepr": "",
+    "sections": [],
+    "subtest": None,
+}
 STRICT_XPASS = ("[XPASS(strict)]", "Unexpected success")
 
 
@@ -160,21 +171,24 @@ class Recorder:
         tells = report.outcome != "passed"
         text = _longrepr(report) if tells else ""
         anchor, message = _mark(report, text)
+        told = {
+            "wasxfail": getattr(report, "wasxfail", None),
+            "strict_xpass": report.failed and text.startswith(STRICT_XPASS),
+            "worker": _worker(report),
+            "anchor": anchor,
+            "message": message,
+            "longrepr": text,
+            "sections": [[name, _bounded(section)] for name, section in report.sections] if tells else [],
+            "subtest": _subtest(report),
+        }
         self.write(
             "phase",
             **known,
             outcome=report.outcome,
-            wasxfail=getattr(report, "wasxfail", None),
-            strict_xpass=report.failed and text.startswith(STRICT_XPASS),
             duration=getattr(report, "duration", 0.0),
             start=getattr(report, "start", 0.0),
             stop=getattr(report, "stop", 0.0),
-            worker=_worker(report),
-            anchor=anchor,
-            message=message,
-            longrepr=text,
-            sections=[[name, _bounded(section)] for name, section in report.sections] if tells else [],
-            subtest=_subtest(report),
+            **{name: value for name, value in told.items() if value != SILENT[name]},
             **getattr(report, QUERIES, {}),  # only where there were any
         )
 

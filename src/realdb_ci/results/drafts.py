@@ -14,6 +14,8 @@ from realdb_ci.results.suites import CollectError, Problem, Server, Span, Suite
 Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Problem, CollectError)
 # A phase after which nothing more is to come of an attempt: "???" is how xdist tells of a worker that crashed.
 LAST_PHASES = frozenset({"teardown", "???"})
+# What the event of a phase that just passed does not have.
+TELLING = frozenset({"wasxfail", "strict_xpass", "anchor", "message", "longrepr", "sections", "subtest"})
 # What a value of an unexpected kind makes of the code that takes it.
 UNEXPECTED = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
 
@@ -138,10 +140,7 @@ class SuiteDraft:
 def _passed(event: Mapping[str, Any], draft: CaseDraft) -> Phase | None:
     """The phase that most are, in a fraction of the time that ``_plain`` takes; None for any other."""
     place, get = draft.place, event.get
-    # One that just passed comes without what only others have to tell; see ``reading.NOTHING_MORE``.
-    if event["outcome"] != "passed" or "longrepr" in event or "message" in event or "subtest" in event:
-        return None
-    if get("wasxfail") is not None or get("strict_xpass") or "anchor" in event or "sections" in event:
+    if event["outcome"] != "passed" or not TELLING.isdisjoint(event):
         return None
     if place.line != get("line") or place.path != get("path"):
         return None
