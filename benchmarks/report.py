@@ -1,4 +1,4 @@
-"""What a report costs: reading 100,000 tests from JUnit XML and from events, against junitparser and a bare loop.
+"""What a report costs: reading 100,000 tests, against junitparser and a bare loop, and writing all reports of them.
 
 python benchmarks/report.py
 
@@ -8,6 +8,7 @@ Each measurement is a process of its own, so that its peak memory is its own; th
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -20,6 +21,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from realdb_ci.results import Results
 
 TESTS = 100_000
 # One in so many fails, with a text of a traceback's size.
@@ -90,11 +95,41 @@ def events(folder: Path) -> Callable[[], object]:
     return lambda: _summarised(results.read(folder / EVENTS))
 
 
+def rendered(folder: Path) -> Callable[[], object]:
+    """Every report of a step on GitHub, of the tests in the JUnit file; reading it is not measured."""
+    return _published(_foreign_results(folder / JUNIT), folder)
+
+
+def rendered_events(folder: Path) -> Callable[[], object]:
+    """The same of a record of our own, with its three phases a test."""
+    from realdb_ci import results
+
+    return _published(results.read(folder / EVENTS), folder)
+
+
+def _published(results: Results, folder: Path) -> Callable[[], object]:
+    from rich.console import Console
+
+    from realdb_ci import reports
+    from realdb_ci.github import GitHub
+
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    # A step without a token: whatever goes to GitHub through files and the log.
+    job = GitHub("ann/desk", "c" * 40, folder, summary=out / "step_summary", output=out / "step_output")
+    console = Console(file=io.StringIO(), width=120)
+    return lambda: reports.publish(results, out, console, job)
+
+
 def _foreign(file: Path) -> Callable[[], object]:
+    return lambda: _summarised(_foreign_results(file))
+
+
+def _foreign_results(file: Path) -> Results:
     from realdb_ci import foreign
     from realdb_ci.results import Results
 
-    return lambda: _summarised(Results((foreign.read(file, project="bench", root=file.parent),)))
+    return Results((foreign.read(file, project="bench", root=file.parent),))
 
 
 def _summarised(found: object) -> object:
@@ -108,6 +143,8 @@ MEASURED: dict[str, Callable[[Path], Callable[[], object]]] = {
     "realdb-ci, 1 kB of output a test": realdb_ci_printing,
     "json.loads a line": bare_json,
     "realdb-ci, events": events,
+    "all reports, of JUnit": rendered,
+    "all reports, of events": rendered_events,
 }
 
 
@@ -147,6 +184,7 @@ def targets(found: dict[str, list[Figure]], tests: int) -> list[Target]:
     events_read = found["realdb-ci, events"]
     return [
         Target("JUnit: CPU seconds", _cpu(ours), 1.0 * share),
+        Target("all reports: CPU seconds", _cpu(found["all reports, of JUnit"]), 1.0 * share),
         Target("JUnit: memory, of junitparser's", _peak(ours) / _peak(peer), 1.0),
         Target("JUnit: memory with 1 kB of output a test, of that without", _peak(printing) / _peak(ours), 1.2),
         Target("events: CPU time, of json.loads a line", _cpu(events_read) / _cpu(found["json.loads a line"]), 2.0),

@@ -69,7 +69,8 @@ def test_suite_is_told_from_its_first_event_to_its_last(suite: Suite) -> None:
     assert start.items() >= {"nodeid": where["nodeid"], "attempt": 1}.items()
     assert [one["when"] for one in phases] == ["setup", "call", "teardown"]
     for phase in phases:
-        assert phase.items() >= {**where, "outcome": "passed", "attempt": 1, "worker": None, "longrepr": ""}.items()
+        assert phase.items() >= {**where, "outcome": "passed", "attempt": 1}.items()
+        assert not {"worker", "longrepr", "message", "subtest"} & phase.keys(), "it has nothing to tell of them"
         assert phase["stop"] - phase["start"] == pytest.approx(phase["duration"], abs=0.05)
     assert end["exitstatus"] == 0
     assert 0 < end["duration"] < 60
@@ -137,11 +138,11 @@ def test_parts(subtests):
 """,
     )
     found = {
-        (one["nodeid"].partition("::")[2], one["when"], one["subtest"]): one
+        (one["nodeid"].partition("::")[2], one["when"], one.get("subtest")): one
         for one in of(events, "phase")
         if one["outcome"] != "passed"
     }
-    told = {key: (one["outcome"], (one["anchor"] or {}).get("line"), one["message"]) for key, one in found.items()}
+    told = {key: (one["outcome"], one.get("anchor", {}).get("line"), one["message"]) for key, one in found.items()}
     assert told == {
         ("test_setup", "setup", None): ("failed", 5, "RuntimeError: setup"),
         ("test_both", "call", None): ("failed", 12, "AssertionError: both"),

@@ -28,7 +28,7 @@ VERSION = 1
 # Characters kept of one traceback or one captured stream: enough for a person, bounded for the file.
 TEXT_LIMIT = 200_000
 # What says nothing in the event of a phase is left out of it: most tests have nothing more to tell.
-SILENT = {
+SILENT: dict[str, object] = {
     "wasxfail": None,
     "strict_xpass": False,
     "worker": None,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from realdb_ci.errors import RealdbError
+from realdb_ci.results import collector_paused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,17 +101,18 @@ def publish(results: Results, out: Path, console: Console, github: GitHub | None
 
     digest, place = Digest(results, time.time()), Place(out, console, github, _client(github))
     written = []
-    for ladder in LADDERS:
-        for name in ladder:
-            surface: Surface = importlib.import_module(f"{__name__}.{name}")
-            try:
-                held = surface.publish(digest, place)
-            except Exception as problem:  # noqa: BLE001 - whatever went wrong, it is no news about the tests
-                held = isinstance(problem, Partly)
-                place = replace(place, missed=(*place.missed, Missed(name, _reason(problem))))
-            if held:
-                written += [surface.FILE] if surface.FILE else []
-                break
+    with collector_paused():
+        for ladder in LADDERS:
+            for name in ladder:
+                surface: Surface = importlib.import_module(f"{__name__}.{name}")
+                try:
+                    held = surface.publish(digest, place)
+                except Exception as problem:  # noqa: BLE001 - whatever went wrong, it is no news about the tests
+                    held = isinstance(problem, Partly)
+                    place = replace(place, missed=(*place.missed, Missed(name, _reason(problem))))
+                if held:
+                    written += [surface.FILE] if surface.FILE else []
+                    break
     console.print(f"Reports in {out}: {', '.join(written)}", style="dim", markup=False, soft_wrap=True)
 
 

@@ -34,7 +34,7 @@ class Digest:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Everything that failed: what stopped modules first, then the tests in the order they ran."""
-        return tuple(finding for suite in self.results.suites for finding in findings(suite))
+        return tuple(finding for told in self.outcomes for finding in findings(*told))
 
     @cached_property
     def groups(self) -> tuple[tuple[Finding, ...], ...]:

@@ -63,13 +63,17 @@ class Finding:
         return f"{name} and {self.others} more" if self.others else name
 
 
-def findings(suite: Suite) -> Iterator[Finding]:
-    """What failed in a suite: what stopped modules first, then the tests in the order they ran."""
+def findings(suite: Suite, outcomes: Iterable[str]) -> Iterator[Finding]:
+    """What failed in a suite: what stopped modules first, then the tests in the order they ran.
+
+    Args:
+        suite: the suite.
+        outcomes: those of its cases, in their order.
+    """
     for error in suite.collect_errors:
         yield _of_module(suite.project, error)
-    for case in suite.cases:
-        # Most tests passed, and asking this takes less time than asking how they failed.
-        if case.finished and not any(phase.outcome == "failed" for phase in case.phases):
+    for case, outcome in zip(suite.cases, outcomes, strict=True):
+        if outcome not in BAD:
             continue
         failures = case.failures
         for phase in failures:

@@ -13,7 +13,6 @@ from realdb_ci.reports.timeline import DAYS, MAIN
 from realdb_ci.results import OUTCOMES, Case, Suite
 
 NAME_LIMIT, MESSAGE_LIMIT = 300, 200
-COLUMNS = ("name", "file", "project", "worker", "line", "attempts", "outcome", *PHASES)
 TIMED = {when: number for number, when in enumerate(PHASES)}
 RANKS = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 Row = tuple[Suite, Case, str]
@@ -59,20 +58,32 @@ def _told(digest: Digest) -> dict[tuple[str, str], tuple[str, str]]:
 def _columns(rows: Sequence[Row], told: dict[tuple[str, str], tuple[str, str]]) -> dict[str, Any]:
     """One list a column; texts that repeat are numbers in the columns and stand in lists of their own."""
     files, projects, workers = _Numbers(), _Numbers(), _Numbers()
-    lines = []
+    columns = {
+        "name": [_short(case) for _, case, _ in rows],
+        "file": [files[case.path] for _, case, _ in rows],
+        "project": [projects[suite.project] for suite, _, _ in rows],
+        "worker": [workers[(case.phases[0].worker if case.phases else None) or MAIN] for _, case, _ in rows],
+        "line": [case.line for _, case, _ in rows],
+        # A test that passed was tried once.
+        "attempts": [1 if outcome == "passed" else case.attempts for _, case, outcome in rows],
+        "outcome": [RANKS[outcome] for _, _, outcome in rows],
+    }
+    times = zip(*[_times(case) for _, case, _ in rows], strict=True) if rows else [()] * len(PHASES)
     cards, messages = {}, {}
     for number, (suite, case, outcome) in enumerate(rows):
-        worker = (case.phases[0].worker if case.phases else None) or MAIN
-        # A test that passed was tried once.
-        attempts = 1 if outcome == "passed" else case.attempts
-        texts = _short(case), files[case.path], projects[suite.project], workers[worker]
-        lines.append((*texts, case.line, attempts, RANKS[outcome], *_times(case)))
         if outcome != "passed" and (suite.project, case.nodeid) in told:
             cards[number], message = told[suite.project, case.nodeid]
             messages[number] = one_line(message, MESSAGE_LIMIT)
-    columns = dict(zip(COLUMNS, zip(*lines, strict=True) if lines else [()] * len(COLUMNS), strict=True))
-    known = {"files": files.texts(), "projects": projects.texts(), "workers": workers.texts()}
-    return {**columns, **known, "outcomes": OUTCOMES, "card": cards, "message": messages}
+    return {
+        **columns,
+        **dict(zip(PHASES, times, strict=True)),
+        "files": files.texts(),
+        "projects": projects.texts(),
+        "workers": workers.texts(),
+        "outcomes": OUTCOMES,
+        "card": cards,
+        "message": messages,
+    }
 
 
 class _Numbers(dict[str, int]):
@@ -97,6 +108,7 @@ def _times(case: Case) -> list[int]:
     """Setup, call and teardown of all attempts, in tenths of a millisecond; 0 where a clock told nonsense."""
     spent = [0, 0, 0]
     for phase in case.phases:
-        if phase.when in TIMED and phase.subtest is None and 0 <= phase.duration < DAYS:
-            spent[TIMED[phase.when]] += int(phase.duration * 10_000 + 0.5)
+        column, seconds = TIMED.get(phase.when), phase.duration
+        if column is not None and phase.subtest is None and 0 <= seconds < DAYS:
+            spent[column] += int(seconds * 10_000 + 0.5)
     return spent

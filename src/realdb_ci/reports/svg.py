@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from realdb_ci.reports.digest import Digest
@@ -74,7 +74,7 @@ def _bar(bar: Bar, scale: float, y: int) -> str:
 def _tests(digest: Digest, began: float, scale: float) -> dict[Row, list[str]]:
     """The tests of each row: those that are wide enough to be seen, and the others as columns they share."""
     drawn: dict[Row, list[str]] = {}
-    columns: dict[Row, dict[int, Counter[str]]] = {}
+    columns: dict[Row, dict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for suite, outcomes in digest.outcomes:
         for case, outcome in zip(suite.cases, outcomes, strict=True):
             first, last = _times(case)
@@ -86,7 +86,7 @@ def _tests(digest: Digest, began: float, scale: float) -> dict[Row, list[str]]:
                 title = f"{one_line(case.nodeid)}: {seconds(case.duration)}"
                 drawn.setdefault(row, []).append(_rectangle(f"fill-{outcome}", x, width, TESTS, title))
             else:
-                columns.setdefault(row, {}).setdefault(int(x), Counter())[outcome] += 1
+                columns[row][int(x)][outcome] += 1
     for row, found in columns.items():
         usual = {x: counts.most_common(1)[0][0] for x, counts in found.items()}
         # What went wrong among many good ones lies over their lower part.

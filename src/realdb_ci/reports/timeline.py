@@ -129,9 +129,9 @@ def _tests(suite: Suite) -> dict[str, tuple[float, float, int]]:
         # The clock of a worker that crashed tells nothing.
         timed = [phase for phase in case.phases if phase.start]
         if timed:
-            lane = timed[0].worker or MAIN
-            start, stop, number = lanes.get(lane, (timed[0].start, 0.0, 0))
-            lanes[lane] = (min(start, timed[0].start), max(stop, timed[-1].stop), number + 1)
+            first, last = timed[0], timed[-1]
+            start, stop, number = lanes.get(first.worker or MAIN, (first.start, 0.0, 0))
+            lanes[first.worker or MAIN] = (min(start, first.start), max(stop, last.stop), number + 1)
     return lanes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -112,7 +113,8 @@ class Case:
     @property
     def last(self) -> tuple[Phase, ...]:
         """The phases of the attempt that counts."""
-        return tuple(phase for phase in self.phases if phase.attempt == self.attempts)
+        attempts = self.attempts
+        return tuple(phase for phase in self.phases if phase.attempt == attempts)
 
     @property
     def failures(self) -> tuple[Phase, ...]:
@@ -126,14 +128,13 @@ class Case:
     @property
     def retried(self) -> tuple[Phase, ...]:
         """What failed in earlier attempts."""
-        return tuple(
-            one for one in self.phases if one.outcome in ("rerun", "failed") and one.attempt < self.attempts
-        )
+        attempts = self.attempts
+        return tuple(one for one in self.phases if one.outcome in ("rerun", "failed") and one.attempt < attempts)
 
     @property
     def outcome(self) -> str:
         """One of OUTCOMES. A failed setup or teardown, and a test that never ended, is an error."""
-        if self.finished and all(_plainly_passed(phase) for phase in self.phases):
+        if self.finished and _plainly_passed(self.phases):
             return "passed"
         failures = self.failures
         if any(phase.when not in ERRORS for phase in failures):
@@ -149,6 +150,14 @@ class Case:
         return "flaky" if self.retried else "passed"
 
     @property
+    def printed(self) -> bool:
+        """Whether there is captured output of any attempt."""
+        for phase in self.phases:  # noqa: SIM110 - there are many cases, and a generator for each takes longer
+            if phase.sections:
+                return True
+        return False
+
+    @property
     def queries(self) -> int:
         """How many statements the attempt that counts sent to databases; fixtures' among them."""
         return sum(phase.queries for phase in self.last)
@@ -161,18 +170,23 @@ class Case:
     @property
     def repeats(self) -> tuple[Repeat, ...]:
         """What one line sent again and again in the attempt that counts."""
-        return tuple(one for phase in self.last for one in phase.repeats)
+        telling = [phase for phase in self.phases if phase.repeats]
+        attempts = self.attempts if telling else 1
+        return tuple([one for phase in telling if phase.attempt == attempts for one in phase.repeats])
 
     @property
     def duration(self) -> float:
         """Seconds in all phases of all attempts."""
-        return sum(phase.duration for phase in self.phases if phase.subtest is None)
+        return sum([phase.duration for phase in self.phases if phase.subtest is None])
 
     def seconds(self, when: str) -> float:
         """Seconds in one phase (setup, call or teardown) of all attempts; subtests are inside the call."""
         return sum(phase.duration for phase in self.phases if phase.when == when and phase.subtest is None)
 
 
-def _plainly_passed(phase: Phase) -> bool:
-    """Whether nothing has to be said of it; most phases are like this, so it is asked first."""
-    return phase.outcome == "passed" and phase.attempt == 1 and phase.wasxfail is None
+def _plainly_passed(phases: Iterable[Phase]) -> bool:
+    """Whether nothing has to be said of them; most are like this, so it is asked first."""
+    for phase in phases:
+        if phase.outcome != "passed" or phase.attempt != 1 or phase.wasxfail is not None:
+            return False
+    return True
