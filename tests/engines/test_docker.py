@@ -3,6 +3,7 @@
 import ipaddress
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import psycopg2
 import pymongo
 import pytest
+from elsewhere import HERE, elsewhere
 from launching import Launcher, Steps
 
 import realdb_ci
@@ -187,6 +189,44 @@ def test_published_port_serves_where_the_direct_way_does_not(
     host = server.url.partition("@")[2].partition("/")[0]
     assert host.startswith("localhost:")
     socket.create_connection(("localhost", int(host.partition(":")[2])), 2).close()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("ip") is None, reason="another network needs root and iproute2"
+)
+def test_daemon_of_another_machine_serves_by_published_ports(
+    docker_engine: docker.DockerClient, mirror: str
+) -> None:
+    """DOCKER_HOST names it: the server is reached at that machine's address, and everything there is removed."""
+    script = (
+        "import psycopg2\n"
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines import daemon\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "with daemon.connection() as client: assert not daemon.bridge_is_ours(client)\n"
+        "run = Run()\n"
+        f"wish = services.wishes(Config(engine='docker', mirror={mirror!r}))['postgres']\n"
+        "running = engines.start(services.get('postgres'), wish, run)\n"
+        "psycopg2.connect(running.server.url).close()\n"
+        "print(run.id, running.server.url)\n"
+        "running.stop()\n"
+        "run.close()\n"
+    )
+    with elsewhere(SOCKET) as there:
+        # As on a machine with a Docker of its own: an address that is the same on both.
+        there.add_address(_bridge(docker_engine))
+        done = there.python(script, dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    run_id, url = done.stdout.split()
+    assert urlsplit(url).hostname == HERE
+    assert not docker_engine.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run_id}"})
+
+
+def _bridge(client: docker.DockerClient) -> str:
+    """The address of this machine on Docker's default bridge."""
+    pool = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,18 @@ def test_sample_passes_on_sibling_containers(
     docker_engine: docker.DockerClient,
     request: pytest.FixtureRequest,
 ) -> None:
-    """On every kind of network the outcome is the promised one, and nothing is left behind."""
+    """On every kind of network, cold and warm, the outcome is the promised one, and nothing is left behind."""
     job = request.getfixturevalue("job_network") if network == "job" else None
-    one = machine(network=job, older=network == "older")
-    one.check_out(SAMPLES / name)
-    done = one.run(with_={"working-directory": name})
+    with serving(Store(), GATEWAY) as cache:
+        one = machine(network=job, older=network == "older", cache=cache)
+        one.check_out(SAMPLES / name)
+        cold, warm = (one.run(with_={"working-directory": name}) for _ in range(2))
+    for done in (cold, warm):
+        _assert_it_passed(name, one, done, docker_engine)
+    assert ("Package cache: nothing found" in cold.raw, "Package cache: nothing found" in warm.raw) == (True, False)
+
+
+def _assert_it_passed(name: str, one: Machine, done: Done, docker_engine: docker.DockerClient) -> None:
     expected = json.loads((SAMPLES / name / "expected.json").read_text())
     assert done.code == 0, done.raw
     assert not done.failed
@@ -65,9 +72,15 @@ def test_failing_suite_fails_the_step_with_its_numbers(
 ) -> None:
     """The sample that fails in every way: each outcome in the outputs, nothing in it is taken for a command."""
     job = request.getfixturevalue("job_network") if network == "job" else None
-    one = machine(network=job, older=network == "older")
-    one.check_out(SAMPLES / "broken")
-    done = one.run(with_={"working-directory": "broken"})
+    with serving(Store(), GATEWAY) as cache:
+        one = machine(network=job, older=network == "older", cache=cache)
+        one.check_out(SAMPLES / "broken")
+        cold, warm = (one.run(with_={"working-directory": "broken"}) for _ in range(2))
+    for done in (cold, warm):
+        _assert_it_failed_as_promised(done, docker_engine)
+
+
+def _assert_it_failed_as_promised(done: Done, docker_engine: docker.DockerClient) -> None:
     expected = json.loads((SAMPLES / "broken" / "expected.json").read_text())
     assert done.code == 1, done.raw
     assert done.failed

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from realdb_ci.errors import Refusal
 
@@ -106,11 +107,24 @@ def bridge_is_ours(client: DockerClient) -> bool:
     """
     from docker.errors import APIError
 
+    if not _is_near(client):
+        return False  # its bridge may have the same address as one of this machine's
     try:
         pools = client.networks.get("bridge").attrs["IPAM"]["Config"] or []
     except (APIError, KeyError):
         return False
     return any(_is_local(pool.get("Gateway") or _first_host(pool["Subnet"])) for pool in pools)
+
+
+def _is_near(client: DockerClient) -> bool:
+    """Whether the daemon's address is one of this machine's; docker-py spells a socket ``http+docker://localhost``."""
+    address = urlsplit(client.api.base_url)
+    if address.scheme == "http+docker":
+        return address.hostname != "ssh"
+    try:
+        return _is_local(socket.gethostbyname(address.hostname or ""))
+    except OSError:
+        return False
 
 
 def _first_host(subnet: str) -> str:
