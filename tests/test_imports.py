@@ -52,7 +52,8 @@ ALLOWED = {
     },
     "inputs": {"errors", "config"},
     "runner": set(),
-    "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines"},
+    "timing": LEAVES | {"suite"},
+    "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines", "timing"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},

@@ -1,0 +1,1 @@
+"""Timing: what earlier runs of the base branch say about this one."""
