@@ -12,6 +12,8 @@ PHASES = ("setup", "call", "teardown")
 KINDS = {"setup": "setup error", "teardown": "teardown error", "error": "error"}
 # Below this nobody gains by making a test faster.
 NOTICEABLE_SECONDS = 0.001
+NEW, KNOWN = "new", "known"
+ALSO = "also failing on the base"
 HEADLINES = {
     "passed": "All tests passed",
     "failed": "Tests failed",
@@ -37,6 +39,7 @@ class Finding:
         subtest: the subtest's description, or empty.
         own: where the test itself is written.
         others: how many more tests could not be set up for the same reason (see ``folded``).
+        standing: NEW or KNOWN on the base branch, empty where it was not compared.
     """
 
     project: str
@@ -50,6 +53,7 @@ class Finding:
     subtest: str = ""
     own: Anchor | None = None
     others: int = 0
+    standing: str = ""
 
     @property
     def place(self) -> str:
@@ -62,9 +66,24 @@ class Finding:
         name = f"{self.nodeid} [{self.subtest}]" if self.subtest else self.nodeid
         return f"{name} and {self.others} more" if self.others else name
 
+    @property
+    def tagged(self) -> str:
+        """Its kind, and that it is nothing new where it is not."""
+        return f"{self.kind}, {ALSO}" if self.standing == KNOWN else self.kind
+
 
 def findings(suite: Suite) -> Iterator[Finding]:
     """What failed in a suite: what stopped modules first, then the tests in the order they ran."""
+    told = suite.comparison
+    if told is None:
+        yield from _found(suite)
+        return
+    standings = {**dict.fromkeys(told.new, NEW), **dict.fromkeys(told.known, KNOWN)}
+    for finding in _found(suite):
+        yield replace(finding, standing=standings.get(finding.nodeid, ""))
+
+
+def _found(suite: Suite) -> Iterator[Finding]:
     for error in suite.collect_errors:
         yield _of_module(suite.project, error)
     for case in suite.cases:
@@ -106,7 +125,7 @@ def grouped(found: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
     for finding in found:
         # A server that does not start has no line in the project; then each test is found at its own.
         place = () if finding.own == Anchor(finding.path, finding.line) else (finding.path, finding.line)
-        same = (finding.project, finding.message, place)
+        same = (finding.project, finding.message, place, finding.standing)
         groups.setdefault(same if finding.kind == "setup error" else id(finding), []).append(finding)
     return tuple(map(tuple, groups.values()))
 

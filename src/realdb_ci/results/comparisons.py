@@ -38,6 +38,7 @@ class Comparison:
         slower: tests that took longer, both times.
         unsure: tests that took longer and were not timed again, of which nothing can be said.
         enough: whether there were runs enough of any test to tell whether it became slower.
+        needed: how many runs of a test that takes.
         note: what limits the comparison, in a sentence; else empty.
     """
 
@@ -48,6 +49,7 @@ class Comparison:
     slower: tuple[Slower, ...] = ()
     unsure: tuple[Slower, ...] = ()
     enough: bool = False
+    needed: int = 0
     note: str = ""
 
 
@@ -66,6 +68,7 @@ def joined(found: Iterable[Comparison | None]) -> Comparison | None:
         _latest([one.slower for one in parts]),
         _latest([one.unsure for one in parts]),
         any(one.enough for one in parts),
+        max(one.needed for one in parts),
         " ".join(dict.fromkeys(one.note for one in parts if one.note)),
     )
 

@@ -55,6 +55,7 @@ def compare(suite: Suite, history: History, branch: str = "", note: str = "") ->
         tuple(nodeid for nodeid in failing if nodeid not in known),
         unsure=tuple(sorted(_slower(enough), key=lambda one: one.before - one.now)),
         enough=bool(enough),
+        needed=NEEDED_RUNS,
         note=note,
     )
 
