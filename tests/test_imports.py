@@ -29,7 +29,7 @@ ALLOWED = {
     "github": {"errors"},
     "foreign": {"results"},
     "sources": {"errors", "results", "foreign"},
-    "report": {"errors", "config", "results", "sources", "reports", "github"},
+    "report": {"errors", "config", "results", "sources", "reports", "github", "timing"},
     "servers": {"errors", "services", "engines"},
     "broker": {"errors", "services", "servers"},
     "kept": set(),
@@ -49,6 +49,7 @@ ALLOWED = {
         "suite",
         "reports",
         "github",
+        "timing",
     },
     "inputs": {"errors", "config"},
     "runner": set(),
@@ -57,7 +58,8 @@ ALLOWED = {
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
-    "plugin": {"errors", "config", "services", "hub", "evidence", "watch", "recorder", "anchors"},
+    "only": set(),
+    "plugin": {"only", "errors", "config", "services", "hub", "evidence", "watch", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor"},
     "__main__": {"cli"},
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from realdb_ci.config import BROKER_VARIABLE, Config, project_name, repository_r
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
+from realdb_ci.timing import again, baseline, recorded
+from realdb_ci.timing.history import History
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +40,7 @@ class Order:
         out: the folder for the events file and the reports.
         pytest_arguments: handed to each project's pytest.
         environ: the environment, read at the door.
+        baseline: patterns of events files of earlier runs, to compare with.
     """
 
     projects: Sequence[Path]
@@ -44,6 +48,7 @@ class Order:
     out: Path
     pytest_arguments: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    baseline: Sequence[str] = ()
 
 
 def run(order: Order, console: Console) -> int:
@@ -56,10 +61,12 @@ def run(order: Order, console: Console) -> int:
         SettingError: found before anything was started.
     """
     configs = {project: _config(project, order) for project in order.projects}
+    # Read before the output folder is emptied: a run may be compared with the one before it.
+    before = recorded.read(order.baseline)
     events = fresh(order.out)
     codes: list[int] = []
     try:
-        _run_suites(order, configs, events, console, codes.append)
+        _run_suites(order, configs, events, console, codes.append, before)
     except KeyboardInterrupt:
         append(events, "interrupted")
         codes.append(results.INTERRUPTED)
@@ -95,7 +102,12 @@ def fresh(out: Path) -> Path:
 
 
 def _run_suites(
-    order: Order, configs: Mapping[Path, Config], events: Path, console: Console, ended: Callable[[int], None]
+    order: Order,
+    configs: Mapping[Path, Config],
+    events: Path,
+    console: Console,
+    ended: Callable[[int], None],
+    before: recorded.Recorded,
 ) -> None:
     """Run the suites one after the other on servers they share; tell of each one's exit code as it ends."""
     progress = BootProgress(console)
@@ -110,6 +122,12 @@ def _run_suites(
                     servers.begin(wishes[name])
                 child = _suite(project, order, events, broker, console)
                 ended(exit_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
+                past = recorded.history(before, project_name(project.resolve()))
+                if past.runs:
+                    timed = functools.partial(
+                        again.timed, child, write=progress.write, started=servers.end_if_killed
+                    )
+                    compare(events, past, timed)
     finally:
         progress.close()
 
@@ -136,6 +154,34 @@ def exit_code(returncode: int, project: Path, events: Path) -> int:
     elif returncode not in PYTEST_CODES:
         append(events, "died", returncode=returncode, project=project_name(project.resolve()))
     return results.FROM_PYTEST.get(returncode, 1)
+
+
+def compare(
+    events: Path,
+    past: History,
+    timed: Callable[[Sequence[str]], Mapping[str, float]],
+    branch: str = "",
+    note: str = "",
+) -> None:
+    """Hold the suite that ended last against its history, and note what that tells.
+
+    Args:
+        events: the events file.
+        past: the base's runs.
+        timed: runs tests once more, and tells how long those took that passed.
+        branch: the base branch.
+        note: what limits the comparison.
+    """
+    told = results.read(events).suites[-1:]
+    found = baseline.compare(told[0], past, branch, note) if told and told[0].finished else None
+    if found is None:
+        return
+    wanted = baseline.suspects(found)
+    if wanted:
+        began = time.time()
+        found = baseline.settled(found, timed(wanted))
+        append(events, "span", name="timed again", detail=f"{len(wanted)} tests", start=began, stop=time.time())
+    append(events, "comparison", **asdict(found))
 
 
 def append(events: Path, event: str, **fields: Any) -> None:

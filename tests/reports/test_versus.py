@@ -103,10 +103,6 @@ def test_a_suite_that_was_not_compared_keeps_its_failures_apart(surface: str) ->
         ({"branch": ""}, "Compared with 3 runs of the base branch: aaaaaaa, bbbbbbb."),
         ({"commits": ("old/events.jsonl",)}, "Compared with 1 run of main: old/events.jsonl."),
         (
-            {"commits": tuple(f"{n:040}" for n in range(12))},
-            f"Compared with 12 runs of main: {', '.join(['0000000'])}.",
-        ),
-        (
             {"commits": tuple(f"run {n}" for n in range(12))},
             f"Compared with 12 runs of main: {', '.join(f'run {n}' for n in range(10))} and 2 more.",
         ),

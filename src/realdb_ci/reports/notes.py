@@ -85,7 +85,7 @@ def _place(finding: Finding, exists: Callable[[str], bool]) -> tuple[str, int]:
 
 
 def _ranked(found: Iterable[Finding]) -> list[Finding]:
-    """What is new before what was known; those first that stopped most, then one of each message, then the others."""
+    """What is new before what was known; what stopped most first, then one of each message, then the others."""
     seen: Counter[tuple[str, str]] = Counter()
 
     def rank(finding: Finding) -> tuple[bool, int, int, int]:
