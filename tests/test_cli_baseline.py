@@ -137,7 +137,8 @@ def test_another_project_has_another_baseline(realdb: Realdb, project: Path, tmp
     assert "FAILED  test_shelf.py::test_old" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "report"])
+@pytest.mark.parametrize("words", [("run", "shelf"), ("report", "old/events1.jsonl")])
+@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [
@@ -147,12 +148,11 @@ def test_another_project_has_another_baseline(realdb: Realdb, project: Path, tmp
     ],
 )
 def test_baseline_that_cannot_be_used_is_one_message(
-    realdb: Realdb, project: Path, tmp_path: Path, command: str, pattern: str, why: str
+    realdb: Realdb, tmp_path: Path, words: tuple[str, str], pattern: str, why: str
 ) -> None:
     """Before anything is run or emptied."""
     (tmp_path / "notes.txt").write_text("hello")
-    words = [project] if command == "run" else ["old/events1.jsonl"]
-    done = realdb(command, *words, "--baseline", pattern)
+    done = realdb(*words, "--baseline", pattern)
     assert done.returncode == 2
     assert f"realdb-ci: The baseline '{pattern}' cannot be used\n  why: {why}\n" in done.stderr
     assert not (tmp_path / ".realdb-ci").exists()

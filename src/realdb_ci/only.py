@@ -1,4 +1,4 @@
-"""Only: a run of a few chosen tests of a suite, which leaves no report behind that would take the place of another."""
+"""Only: a run of a few chosen tests of a suite, which leaves no report in the place of the suite's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Only:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
-        """Leave out all other tests, once everybody else has chosen and ordered: a share of few would be another."""
+        """Leave out all other tests, once everybody else has chosen: a share of few would be another."""
         yield
         others = [item for item in items if item.nodeid not in self._chosen]
         items[:] = [item for item in items if item.nodeid in self._chosen]

@@ -17,7 +17,7 @@ from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
 from realdb_ci.timing import again, baseline, recorded
-from realdb_ci.timing.history import History
+from realdb_ci.timing.history import Base
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +51,14 @@ class Order:
     baseline: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """One project's settings, and what it is to be held against."""
+
+    config: Config
+    base: Base
+
+
 def run(order: Order, console: Console) -> int:
     """Run every project's suite on real databases and report.
 
@@ -63,10 +71,15 @@ def run(order: Order, console: Console) -> int:
     configs = {project: _config(project, order) for project in order.projects}
     # Read before the output folder is emptied: a run may be compared with the one before it.
     before = recorded.read(order.baseline)
+    named = {project: project_name(project.resolve()) for project in configs}
+    plans = {
+        project: Plan(configs[project], Base(name, recorded.history(before, name)))
+        for project, name in named.items()
+    }
     events = fresh(order.out)
     codes: list[int] = []
     try:
-        _run_suites(order, configs, events, console, codes.append, before)
+        _run_suites(order, plans, events, console, codes.append)
     except KeyboardInterrupt:
         append(events, "interrupted")
         codes.append(results.INTERRUPTED)
@@ -102,12 +115,7 @@ def fresh(out: Path) -> Path:
 
 
 def _run_suites(
-    order: Order,
-    configs: Mapping[Path, Config],
-    events: Path,
-    console: Console,
-    ended: Callable[[int], None],
-    before: recorded.Recorded,
+    order: Order, plans: Mapping[Path, Plan], events: Path, console: Console, ended: Callable[[int], None]
 ) -> None:
     """Run the suites one after the other on servers they share; tell of each one's exit code as it ends."""
     progress = BootProgress(console)
@@ -116,18 +124,14 @@ def _run_suites(
             Servers(progress.notify) as servers,
             Broker(servers, lambda event, fields: append(events, event, **fields)) as broker,
         ):
-            for project, config in configs.items():
-                wishes = services.wishes(config)
+            for project, plan in plans.items():
+                wishes = services.wishes(plan.config)
                 for name in services.named(order.flags.get("services", ())):
                     servers.begin(wishes[name])
                 child = _suite(project, order, events, broker, console)
                 ended(exit_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
-                past = recorded.history(before, project_name(project.resolve()))
-                if past.runs:
-                    timed = functools.partial(
-                        again.timed, child, write=progress.write, started=servers.end_if_killed
-                    )
-                    compare(events, past, timed)
+                timed = functools.partial(again.timed, child, write=progress.write, started=servers.end_if_killed)
+                compare(events, plan.base, timed)
     finally:
         progress.close()
 
@@ -158,22 +162,21 @@ def exit_code(returncode: int, project: Path, events: Path) -> int:
 
 def compare(
     events: Path,
-    past: History,
+    base: Base,
     timed: Callable[[Sequence[str]], Mapping[str, float]],
-    branch: str = "",
-    note: str = "",
 ) -> None:
     """Hold the suite that ended last against its history, and note what that tells.
 
     Args:
         events: the events file.
-        past: the base's runs.
+        base: what to hold it against.
         timed: runs tests once more, and tells how long those took that passed.
-        branch: the base branch.
-        note: what limits the comparison.
     """
-    told = results.read(events).suites[-1:]
-    found = baseline.compare(told[0], past, branch, note) if told and told[0].finished else None
+    told = results.read(events).suites[-1:] if base.history.runs else ()
+    # A suite that never began leaves the one before it in this place.
+    if not told or told[0].project != base.project or not told[0].finished:
+        return
+    found = baseline.compare(told[0], base.history, base.branch, base.note)
     if found is None:
         return
     wanted = baseline.suspects(found)

@@ -81,6 +81,23 @@ class History:
                 yield run, past
 
 
+@dataclass(frozen=True)
+class Base:
+    """What a suite is held against.
+
+    Attributes:
+        project: the suite's name.
+        history: the base's runs, none where nobody knows any.
+        branch: the base branch, or empty.
+        note: what limits the comparison, in a sentence; else empty.
+    """
+
+    project: str
+    history: History = History()
+    branch: str = ""
+    note: str = ""
+
+
 def encode(history: History, limit: int = BYTES_LIMIT) -> bytes:
     """The history as JSON in at most ``limit`` bytes: where it would be more, the oldest runs are left out.
 

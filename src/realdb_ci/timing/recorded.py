@@ -23,7 +23,8 @@ def read(patterns: Sequence[str]) -> Recorded:
     """
     found: dict[str, Results] = {}
     for pattern in patterns:
-        names = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - it may be absolute
+        names = sorted(name for name in matches if Path(name).is_file())
         if not names:
             raise SettingError(f"The baseline {pattern!r} cannot be used", why="no file matches it", remedy=REMEDY)
         for name in names:
