@@ -57,7 +57,8 @@ ALLOWED = {
     "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines", "timing"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
-    | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},
+    | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"}
+    | {"github", "timing"},
     "only": set(),
     "plugin": {"only", "errors", "config", "services", "hub", "evidence", "watch", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor"},
