@@ -157,7 +157,8 @@ def _work(step: Step, inputs: Inputs) -> int:
         returncode = suite.run(child, step.log.write, servers.end_if_killed)
         code = run.exit_code(returncode, job.project, job.events)
         timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
-        run.compare(job.events, _base(step, name, github, stores), timed)
+        base = _base(step, name, github, stores)
+        run.compare(job.events, replace(base, whole=inputs.shard is None), timed)
     with step.log.deaf():
         found = results.read(job.events)
         measured = {case.nodeid: case.duration for case in found.cases if case.finished}
@@ -202,7 +203,8 @@ def _stores(step: Step, job: Job, plan: dependencies.Plan, github: GitHub | None
         step.span,
     )
     if github is not None:
-        kept = replace(kept, job=github.key, branch=github.branch, attempt=github.attempt)
+        part = f"{github.key} {job.inputs.shard or ''}"
+        kept = replace(kept, job=part, branch=github.branch, attempt=github.attempt)
     return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept)
 
 

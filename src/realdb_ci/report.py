@@ -63,7 +63,7 @@ def report(order: Order, console: Console) -> int:
 def _compared(part: Results, before: recorded.Recorded) -> Results:
     """The part held against earlier runs; what it says about others itself stays, where there are none of these."""
     suites = (
-        replace(suite, comparison=compare(suite, recorded.history(before, suite.project)) or suite.comparison)
+        replace(suite, comparison=compare(suite, recorded.base(before, suite.project)) or suite.comparison)
         for suite in part.suites
     )
     return Results(tuple(suites)) if before else part

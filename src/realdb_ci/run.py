@@ -71,10 +71,9 @@ def run(order: Order, console: Console) -> int:
     configs = {project: _config(project, order) for project in order.projects}
     # Read before the output folder is emptied: a run may be compared with the one before it.
     before = recorded.read(order.baseline)
-    named = {project: project_name(project.resolve()) for project in configs}
     plans = {
-        project: Plan(configs[project], Base(name, recorded.history(before, name)))
-        for project, name in named.items()
+        project: Plan(config, recorded.base(before, project_name(project.resolve())))
+        for project, config in configs.items()
     }
     events = fresh(order.out)
     codes: list[int] = []
@@ -174,9 +173,7 @@ def compare(
     """
     told = results.read(events).suites[-1:] if base.history.runs else ()
     # A suite that never began leaves the one before it in this place.
-    if not told or told[0].project != base.project or not told[0].finished:
-        return
-    found = baseline.compare(told[0], base.history, base.branch, base.note)
+    found = baseline.compare(told[0], base) if told and told[0].finished else None
     if found is None:
         return
     wanted = baseline.suspects(found)

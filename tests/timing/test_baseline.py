@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from realdb_ci.results import Case, CollectError, Phase, Slower, Suite
 from realdb_ci.timing.baseline import FACTOR, FLOOR, MOST_AGAIN, NEEDED_RUNS, compare, settled, suspects
-from realdb_ci.timing.history import History, Past, Run
+from realdb_ci.timing.history import Base, History, Past, Run
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEST = "tests/test_desk.py::test_lend"
@@ -27,13 +27,13 @@ def suite(*cases: Case, **more: object) -> Suite:
     return Suite("desk", cases=cases, exitstatus=0, **more)
 
 
-def base(*pasts: str | float | Past | None, commits: str = "abcdefghij") -> History:
+def base(*pasts: str | float | Past | None, commits: str = "abcdefghij") -> Base:
     """What the test did on the base, newest first: an outcome, seconds in which it passed, or None for nothing."""
     runs = []
     for number, past in enumerate(pasts):
         told = Past("passed", past) if isinstance(past, float) else Past(past) if isinstance(past, str) else past
         runs.append(Run(commits[number], 1e9 - number, 0.0, {} if told is None else {TEST: told}))
-    return History(tuple(runs))
+    return Base("desk", History(tuple(runs)))
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,26 @@ def test_failure_is_known_where_the_newest_base_commit_has_it(
     assert (found.known, found.new) == (((TEST,), ()) if known else ((), (TEST,)))
 
 
+def test_where_runs_hold_a_share_of_the_tests_one_that_none_had_is_neither_known_nor_new() -> None:
+    """It was in another shard then; one that passed in this shard is new all the same."""
+    other = case("failed", nodeid="t::moved")
+    found = compare(suite(case("failed"), other), replace(base("passed"), whole=False))
+    assert found is not None
+    assert (found.known, found.new) == ((), (TEST,))
+    whole = compare(suite(case("failed"), other), base("passed"))
+    assert whole is not None
+    assert whole.new == (TEST, "t::moved")
+
+
 def test_without_any_run_there_is_nothing_to_say() -> None:
-    """No baseline is no comparison, not an empty one."""
-    assert compare(suite(case("failed")), History()) is None
+    """No baseline is no comparison, not an empty one; nor is that of another project."""
+    assert compare(Suite("shop", cases=(case("failed"),)), base("failed")) is None
+    assert compare(suite(case("failed")), Base("desk")) is None
 
 
 def test_runs_are_named_with_the_branch_and_what_limits_them() -> None:
     """A reader can look the commits up."""
-    found = compare(suite(case()), base(1.0, 1.0, commits="ab"), "main", "No merge base.")
+    found = compare(suite(case()), replace(base(1.0, 1.0, commits="ab"), branch="main", note="No merge base."))
     assert found is not None
     assert (found.commits, found.branch, found.note) == (("a", "b"), "main", "No merge base.")
 
@@ -143,7 +155,7 @@ def test_a_suspect_is_slower_only_if_it_is_so_again() -> None:
     """Once is noise; what was not timed again stays unsure."""
     names = ["t::slow", "t::noisy", "t::untimed"]
     runs = tuple(Run("abcde"[n], 9.0 - n, 0.0, dict.fromkeys(names, Past("passed", 1.0))) for n in range(5))
-    first = compare(suite(*(case(duration=3.0, nodeid=name) for name in names)), History(runs))
+    first = compare(suite(*(case(duration=3.0, nodeid=name) for name in names)), Base("desk", History(runs)))
     assert first is not None
     done = settled(first, {"t::slow": 2.5, "t::noisy": 1.4})
     assert done.slower == (Slower("t::slow", 1.0, 0.0, 3.0, 2.5),)
@@ -155,9 +167,13 @@ def test_what_is_timed_again_costs_little_and_is_what_lost_most() -> None:
     """At most so many tests and so many seconds, the greatest loss first."""
     names = [f"t::{number}" for number in range(30)]
     runs = tuple(Run("abcde"[n], 9.0 - n, 0.0, dict.fromkeys(names, Past("passed", 0.1))) for n in range(5))
-    quick = compare(suite(*(case(duration=1.0 + n / 10, nodeid=f"t::{n}") for n in range(30))), History(runs))
+    quick = compare(
+        suite(*(case(duration=1.0 + n / 10, nodeid=f"t::{n}") for n in range(30))), Base("desk", History(runs))
+    )
     assert quick is not None
     assert suspects(quick) == tuple(reversed(names))[:MOST_AGAIN]
-    long = compare(suite(*(case(duration=25.0 + n, nodeid=f"t::{n}") for n in range(30))), History(runs))
+    long = compare(
+        suite(*(case(duration=25.0 + n, nodeid=f"t::{n}") for n in range(30))), Base("desk", History(runs))
+    )
     assert long is not None
     assert suspects(long) == ("t::29",)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 
 from realdb_ci.results import BAD, Case, Comparison, Slower, Suite
-from realdb_ci.timing.history import History
+from realdb_ci.timing.history import Base, History
 
 # A median of fewer runs is moved by a single noisy one, and their spread says next to nothing.
 NEEDED_RUNS = 5
@@ -24,39 +24,41 @@ MOST_AGAIN = 20
 MOST_SECONDS_AGAIN = 60.0
 
 
-def compare(suite: Suite, history: History, branch: str = "", note: str = "") -> Comparison | None:
-    """Hold a suite against its history.
+def compare(suite: Suite, base: Base) -> Comparison | None:
+    """Hold a suite against its base branch.
 
     A failure is known where every run of the newest base commit that ran the test failed in it too: a majority of
     all runs would excuse what the base has mended since, and one run among several of one commit is a flaky test.
+    It is new where the base has not failed, or has not had the test; but where runs hold only a share of the tests,
+    one that none of them had is neither.
 
     Args:
         suite: what ran now.
-        history: the base's runs.
-        branch: the base branch.
-        note: what limits the comparison.
+        base: what is known of the base branch.
 
     Returns:
         The comparison, with everything that looks slower as ``unsure`` until it is timed again; None where there is
         no earlier run.
     """
-    if not history.runs:
+    history = base.history
+    if not history.runs or suite.project != base.project:
         return None
     failing = [error.nodeid for error in suite.collect_errors]
     failing += [case.nodeid for case in suite.cases if not case.finished or case.outcome in BAD]
     failing = list(dict.fromkeys(failing))
-    known = {nodeid for nodeid in failing if _failed_before(nodeid, history)}
+    known = tuple(nodeid for nodeid in failing if _failed_before(nodeid, history))
+    judged = [nodeid for nodeid in failing if base.whole or any(history.of(nodeid))]
     timed = [(case, durations(case.nodeid, history)) for case in suite.cases if case.outcome == "passed"]
     enough = [(case, before) for case, before in timed if len(before) >= NEEDED_RUNS]
     return Comparison(
         tuple(run.commit for run in history.runs),
-        branch,
-        tuple(nodeid for nodeid in failing if nodeid in known),
-        tuple(nodeid for nodeid in failing if nodeid not in known),
+        base.branch,
+        known,
+        tuple(nodeid for nodeid in judged if nodeid not in set(known)),
         unsure=tuple(sorted(_slower(enough), key=lambda one: one.before - one.now)),
         enough=bool(enough),
         needed=NEEDED_RUNS,
-        note=note,
+        note=base.note,
     )
 
 

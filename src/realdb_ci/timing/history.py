@@ -90,12 +90,14 @@ class Base:
         history: the base's runs, none where nobody knows any.
         branch: the base branch, or empty.
         note: what limits the comparison, in a sentence; else empty.
+        whole: whether a run of it has all tests; the shards of another run were not shared out in the same way.
     """
 
     project: str
     history: History = History()
     branch: str = ""
     note: str = ""
+    whole: bool = True
 
 
 def encode(history: History, limit: int = BYTES_LIMIT) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from realdb_ci import results
 from realdb_ci.errors import SettingError
 from realdb_ci.results import Results
-from realdb_ci.timing.history import History, Run
+from realdb_ci.timing.history import Base, History, Run
 
 REMEDY = "Name events.jsonl files of earlier runs; put a pattern in quotes."
 Recorded = tuple[tuple[str, Results], ...]
@@ -32,7 +32,7 @@ def read(patterns: Sequence[str]) -> Recorded:
     return tuple(found.items())
 
 
-def history(recorded: Recorded, project: str) -> History:
+def base(recorded: Recorded, project: str) -> Base:
     """What these files tell of a project. All of them count: two may be the shards of one run."""
     runs = [
         Run.of(suite, name)
@@ -40,7 +40,7 @@ def history(recorded: Recorded, project: str) -> History:
         for suite in told.suites
         if suite.project == project and (suite.cases or suite.collect_errors)
     ]
-    return History(tuple(sorted(runs, key=lambda run: run.age, reverse=True)))
+    return Base(project, History(tuple(sorted(runs, key=lambda run: run.age, reverse=True))))
 
 
 def _read(name: str) -> Results:
