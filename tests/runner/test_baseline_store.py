@@ -84,7 +84,7 @@ def test_date_of_the_commit_is_what_git_says(tmp_path: Path) -> None:
     """In seconds since the epoch; where there is no checkout, nobody knows."""
     assert committed(tmp_path) == 0.0
     dated = {**os.environ, "GIT_COMMITTER_DATE": "2026-01-02T03:04:05+02:00"}
-    name = ["-c", "user.name=ann", "-c", "user.email=ann@example.org"]
-    for words in (["init", "-q"], [*name, "commit", "-q", "--allow-empty", "-m", "Start"]):
-        subprocess.run(["git", *words], cwd=tmp_path, env=dated, check=True)
+    git = ["git", "-c", "user.name=ann", "-c", "user.email=ann@example.org"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Start"]):
+        subprocess.run([*git, *words], cwd=tmp_path, env=dated, check=True)
     assert committed(tmp_path) == 1767315845.0
