@@ -10,7 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Suite, merge, read
+from realdb_ci.results import (
+    Anchor,
+    Case,
+    CollectError,
+    Comparison,
+    Phase,
+    Problem,
+    Results,
+    Server,
+    Slower,
+    Suite,
+    merge,
+    read,
+)
 
 # A machine that is busy with databases is no reason for a property to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -481,3 +494,14 @@ def test_problem_before_a_suite_is_not_that_suites(tmp_path: Path) -> None:
     first, second = read(write(tmp_path / "e", problem, RUN, END)).suites
     assert [one.what for one in first.problems] == ["pytest refused its arguments"]
     assert (second.project, second.problems) == ("desk", ())
+
+
+def test_comparison_is_read_with_the_suite_it_tells_of(tmp_path: Path) -> None:
+    """It comes after the suite's end; one with wrong values is passed over."""
+    slower = {"nodeid": "t", "before": 1, "spread": 0.5, "now": 3, "again": None, "later": "version"}
+    told = {"commits": ["abc"], "branch": "main", "known": [NODEID], "slower": [slower], "enough": True}
+    event = {"event": "comparison", "at": 16.0, **told}
+    broken = {"event": "comparison", "at": 16.0, "slower": [{"nodeid": "t", "before": "x"}]}
+    found = read(write(tmp_path / "events.jsonl", RUN, START, END, event, {**RUN, "project": "shop"}, END, broken))
+    expected = Comparison(("abc",), "main", (NODEID,), slower=(Slower("t", 1.0, 0.5, 3.0),), enough=True)
+    assert [suite.comparison for suite in found.suites] == [expected, None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,17 +18,24 @@ from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
 from realdb_ci.errors import EnvironmentProblem, RealdbError
+from realdb_ci.github import Client, GitHub, Unreachable, merge_base
 from realdb_ci.inputs import Inputs
-from realdb_ci.prepare import border, dependencies, environment, images, needs, packages, siblings
+from realdb_ci.prepare import baselines, border, dependencies, environment, images, needs, packages, siblings
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.servers import Servers
 from realdb_ci.step import Step
+from realdb_ci.timing import again
+from realdb_ci.timing.history import Base, Run
 
 # In the image a folder of the container's own: it goes with it, and no checkout ever has to clean it. Where that
 # cannot be written, as on a runner itself, the folder for temporary files.
 CACHES = Path("/var/cache")
 HOME = (CACHES if os.access(CACHES, os.W_OK) else Path(tempfile.gettempdir())) / "realdb-ci"
+# pytest's exit statuses of a run that came to its end: passed, and failed.
+WHOLE = (0, 1)
+# For one question that only says which runs count.
+MERGE_BASE_SECONDS = 10.0
 
 
 def main() -> NoReturn:
@@ -126,7 +134,10 @@ def _work(step: Step, inputs: Inputs) -> int:
     name = project_name(job.project)
     step.log.line(f"realdb-ci {__version__}: {name}, {', '.join(job.services) or 'no service in sight'}")
     plan = dependencies.plan(job.project, step.workspace, inputs.install)
-    stores = _stores(step, job, plan)
+    github = step.github(inputs)
+    stores = _stores(step, job, plan, github)
+    # Before the suite runs: what it makes of the checkout's settings, git would obey.
+    committed = baselines.committed(step.workspace) if github is not None and github.is_of_branch else 0.0
     pulls = images.Pulls(step.log.line, step.span)
     wishes = services.wishes(job.config)
     with (
@@ -143,13 +154,44 @@ def _work(step: Step, inputs: Inputs) -> int:
         child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
         returncode = suite.run(child, step.log.write, servers.end_if_killed)
         code = run.exit_code(returncode, job.project, job.events)
+        timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
+        base = _base(step, name, github, stores)
+        run.compare(job.events, replace(base, whole=inputs.shard is None), timed)
     with step.log.deaf():
         found = results.read(job.events)
-        stores.keep({case.nodeid: case.duration for case in found.cases if case.finished})
+        measured = {case.nodeid: case.duration for case in found.cases if case.finished}
+        stores.keep(measured, _to_keep(found, github, committed))
     return code
 
 
-def _stores(step: Step, job: Job, plan: dependencies.Plan) -> Stores:
+def _base(step: Step, name: str, github: GitHub | None, stores: Stores) -> Base:
+    """What the suite is held against: runs of the base branch that the job's commit can have been made from."""
+    history = stores.history()
+    if github is None or not history.runs:
+        return Base(name)
+    note = ""
+    if github.base:
+        try:
+            client = Client(replace(github, patience=MERGE_BASE_SECONDS, timeout=MERGE_BASE_SECONDS))
+            history = history.until(merge_base.committed(client))
+        except Unreachable as problem:
+            note = f"All its runs count, as GitHub does not tell the merge base ({problem.why})."
+        if not history.runs:
+            step.log.line(f"Baseline: the runs that are known of {github.branch} are all newer than the merge base")
+    return Base(name, history, github.branch, note)
+
+
+def _to_keep(found: results.Results, github: GitHub | None, committed: float) -> Run | None:
+    """What later runs are compared with: a whole run of the branch, not what a broken server made of one."""
+    last = found.suites[-1] if found.suites else None
+    if last is None or github is None or not github.is_of_branch:
+        return None
+    if last.problems or last.interrupted or last.exitstatus not in WHOLE:
+        return None
+    return Run.of(last, github.sha, committed)
+
+
+def _stores(step: Step, job: Job, plan: dependencies.Plan, github: GitHub | None) -> Stores:
     kept = Kept(
         project_name(job.project),
         step.environ.get("GITHUB_RUN_ID", "0"),
@@ -158,6 +200,9 @@ def _stores(step: Step, job: Job, plan: dependencies.Plan) -> Stores:
         lambda text: step.log.problem("warning", "realdb-ci", text),
         step.span,
     )
+    if github is not None:
+        part = f"{github.key} {job.inputs.shard or ''}"
+        kept = replace(kept, job=part, branch=github.branch, attempt=github.attempt)
     return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept)
 
 

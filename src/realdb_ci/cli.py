@@ -35,6 +35,12 @@ _SERVICES = click.option(
     help="Images or URLs: postgres:17-alpine, mongo:7.0, postgres=<url>. Default: what the tests ask for.",
 )
 _ENGINE = click.option("--engine", type=click.Choice(ENGINE_CHOICES), help="How to get servers.  [default: auto]")
+_BASELINE = click.option(
+    "--baseline",
+    multiple=True,
+    metavar="PATTERN",
+    help="Events files of earlier runs to compare with: 'old/**/events*.jsonl'; repeatable.",
+)
 _STRICT = click.option(
     "--strict", is_flag=True, default=None, help="Never fall through to another engine or major version."
 )
@@ -59,8 +65,16 @@ def cli() -> None:
 @_ENGINE
 @_STRICT
 @_OUT
+@_BASELINE
 @click.pass_obj
-def run(pytest_arguments: tuple[str, ...], /, projects: tuple[Path, ...], out: Path, **flags: Any) -> int:
+def run(
+    pytest_arguments: tuple[str, ...],
+    /,
+    projects: tuple[Path, ...],
+    out: Path,
+    baseline: tuple[str, ...],
+    **flags: Any,
+) -> int:
     """Run each project's tests on real databases and report.
 
     Exit code: 0 green, 1 tests failed or none collected, 2 a bad setting, 3 a server or the environment
@@ -69,14 +83,15 @@ def run(pytest_arguments: tuple[str, ...], /, projects: tuple[Path, ...], out: P
     from realdb_ci.run import Order
     from realdb_ci.run import run as run_order
 
-    order = Order(projects, _split(flags), out, pytest_arguments, dict(os.environ))
+    order = Order(projects, _split(flags), out, pytest_arguments, dict(os.environ), baseline)
     return run_order(order, Console())
 
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
 @_OUT
-def report(files: tuple[str, ...], out: Path) -> int:
+@_BASELINE
+def report(files: tuple[str, ...], out: Path, baseline: tuple[str, ...]) -> int:
     """Report runs that were recorded before: events.jsonl files, JUnit XML files, folders of them, patterns.
 
     Events files of one project are parts of one run, such as shards: a test that several of them ran is one test.
@@ -88,7 +103,7 @@ def report(files: tuple[str, ...], out: Path) -> int:
     from realdb_ci.report import Order
     from realdb_ci.report import report as report_order
 
-    return report_order(Order(files, out, dict(os.environ)), Console())
+    return report_order(Order(files, out, dict(os.environ), baseline), Console())
 
 
 @cli.command()

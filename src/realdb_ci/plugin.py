@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, project_na
 from realdb_ci.errors import SettingError
 from realdb_ci.evidence import Evidence
 from realdb_ci.hub import Hub, fixture_modules
+from realdb_ci.only import Only, without_reports
 from realdb_ci.services.access import ACCESS
 from realdb_ci.timing.watch import Watch
 
@@ -52,6 +55,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="keep the database of a failed test marked realdb(commit=True), and say how to look into it",
     )
     group.addoption("--realdb-events", metavar="FILE", help="append what happens to this file, as JSON lines")
+    group.addoption("--realdb-only", metavar="FILE", help="run only the tests of this JSON list, without reports")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Tests that are only timed again measure no coverage: theirs would take the place of the suite's."""
+    if early_config.known_args_namespace.realdb_only:
+        early_config.known_args_namespace.cov_source = []
+    yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int, int]:
+    """Before any plugin reads where to leave its report."""
+    if config.option.realdb_only:
+        without_reports(config.option)
+    return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,6 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
         hub = Hub(settings, root, config, owner, recorder)
     except SettingError as problem:
         raise pytest.UsageError(str(problem)) from None
+    if option.realdb_only:
+        config.pluginmanager.register(Only(Path(option.realdb_only)), "realdb_ci-only")
     config.stash[ACCESS] = hub
     config.addinivalue_line(
         "markers",

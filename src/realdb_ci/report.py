@@ -11,6 +11,8 @@ from realdb_ci import github, reports, results, sources
 from realdb_ci.config import repository_root
 from realdb_ci.errors import SettingError
 from realdb_ci.results import Problem, Results, Suite
+from realdb_ci.timing import recorded
+from realdb_ci.timing.baseline import compare
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,11 +26,13 @@ class Order:
         words: files, folders and patterns.
         out: the folder for the reports.
         environ: the environment, read at the door.
+        baseline: patterns of events files of earlier runs, to compare with.
     """
 
     words: Sequence[str]
     out: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    baseline: Sequence[str] = ()
 
 
 def report(order: Order, console: Console) -> int:
@@ -41,6 +45,7 @@ def report(order: Order, console: Console) -> int:
         SettingError: no such file, none that can be reported, or no place for the reports.
     """
     root = repository_root(Path.cwd())
+    before = recorded.read(order.baseline)
     found = sources.find(order.words, order.out)
     told = [part for source in found if (part := sources.read(source, root)) is not None]
     if not told:
@@ -49,10 +54,19 @@ def report(order: Order, console: Console) -> int:
             why=f"the first one is {str(found[0].path)!r}" if found else "there was none",
             remedy="Name the files that a test run wrote.",
         )
-    merged = _noticed(results.merge(told))
+    merged = _noticed(results.merge(_compared(part, before) for part in told))
     _make(order.out)
     reports.publish(merged, order.out, console, github.read(order.environ, root))
     return merged.exit_code
+
+
+def _compared(part: Results, before: recorded.Recorded) -> Results:
+    """The part held against earlier runs; what it says about others itself stays, where there are none of these."""
+    suites = (
+        replace(suite, comparison=compare(suite, recorded.base(before, suite.project)) or suite.comparison)
+        for suite in part.suites
+    )
+    return Results(tuple(suites)) if before else part
 
 
 def _noticed(merged: Results) -> Results:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from realdb_ci.config import BROKER_VARIABLE, Config, project_name, repository_r
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
+from realdb_ci.timing import again, baseline, recorded
+from realdb_ci.timing.history import Base
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +40,7 @@ class Order:
         out: the folder for the events file and the reports.
         pytest_arguments: handed to each project's pytest.
         environ: the environment, read at the door.
+        baseline: patterns of events files of earlier runs, to compare with.
     """
 
     projects: Sequence[Path]
@@ -44,6 +48,15 @@ class Order:
     out: Path
     pytest_arguments: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    baseline: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One project's settings, and what it is to be held against."""
+
+    config: Config
+    base: Base
 
 
 def run(order: Order, console: Console) -> int:
@@ -56,10 +69,16 @@ def run(order: Order, console: Console) -> int:
         SettingError: found before anything was started.
     """
     configs = {project: _config(project, order) for project in order.projects}
+    # Read before the output folder is emptied: a run may be compared with the one before it.
+    before = recorded.read(order.baseline)
+    plans = {
+        project: Plan(config, recorded.base(before, project_name(project.resolve())))
+        for project, config in configs.items()
+    }
     events = fresh(order.out)
     codes: list[int] = []
     try:
-        _run_suites(order, configs, events, console, codes.append)
+        _run_suites(order, plans, events, console, codes.append)
     except KeyboardInterrupt:
         append(events, "interrupted")
         codes.append(results.INTERRUPTED)
@@ -95,7 +114,7 @@ def fresh(out: Path) -> Path:
 
 
 def _run_suites(
-    order: Order, configs: Mapping[Path, Config], events: Path, console: Console, ended: Callable[[int], None]
+    order: Order, plans: Mapping[Path, Plan], events: Path, console: Console, ended: Callable[[int], None]
 ) -> None:
     """Run the suites one after the other on servers they share; tell of each one's exit code as it ends."""
     progress = BootProgress(console)
@@ -104,12 +123,14 @@ def _run_suites(
             Servers(progress.notify) as servers,
             Broker(servers, lambda event, fields: append(events, event, **fields)) as broker,
         ):
-            for project, config in configs.items():
-                wishes = services.wishes(config)
+            for project, plan in plans.items():
+                wishes = services.wishes(plan.config)
                 for name in services.named(order.flags.get("services", ())):
                     servers.begin(wishes[name])
                 child = _suite(project, order, events, broker, console)
                 ended(exit_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
+                timed = functools.partial(again.timed, child, write=progress.write, started=servers.end_if_killed)
+                compare(events, plan.base, timed)
     finally:
         progress.close()
 
@@ -133,6 +154,31 @@ def exit_code(returncode: int, project: Path, events: Path) -> int:
     elif returncode not in PYTEST_CODES:
         append(events, "died", returncode=returncode, project=project_name(project.resolve()))
     return results.FROM_PYTEST.get(returncode, 1)
+
+
+def compare(
+    events: Path,
+    base: Base,
+    timed: Callable[[Sequence[str]], Mapping[str, float]],
+) -> None:
+    """Hold the suite that ended last against its history, and note what that tells.
+
+    Args:
+        events: the events file.
+        base: what to hold it against.
+        timed: runs tests once more, and tells how long those took that passed.
+    """
+    told = results.read(events).suites[-1:] if base.history.runs else ()
+    # A suite that never began leaves the one before it in this place.
+    found = baseline.compare(told[0], base) if told and told[0].finished else None
+    if found is None:
+        return
+    wanted = baseline.suspects(found)
+    if wanted:
+        began = time.time()
+        found = baseline.settled(found, timed(wanted))
+        append(events, "span", name="timed again", detail=f"{len(wanted)} tests", start=began, stop=time.time())
+    append(events, "comparison", **asdict(found))
 
 
 def append(events: Path, event: str, **fields: Any) -> None:

@@ -74,7 +74,7 @@ class Step:
                 found = results.read(self.out / run.EVENTS)
                 console = Console(file=self.log, width=WIDTH, no_color=True)  # type: ignore[arg-type]
                 hurried = results.INTERRUPTED in codes
-                reports.publish(found, self.out, console, self._github(inputs, hurried=hurried))
+                reports.publish(found, self.out, console, self._reporting(inputs, hurried=hurried))
         # Without a record, what went wrong before it is the whole verdict.
         code = results.gravest([*codes, found.exit_code] if found.suites or not codes else codes)
         with self._guarded("The outputs"):
@@ -95,10 +95,14 @@ class Step:
         outcome = results.VERDICTS[code].replace(" ", "-")
         return {**told, "outcome": outcome, "duration": f"{time.time() - self.began:.3f}", **paths}
 
-    def _github(self, inputs: Inputs, *, hurried: bool) -> GitHub | None:
-        """The job as the reports know it; the outputs are ours, because they are written whatever happens."""
+    def github(self, inputs: Inputs) -> GitHub | None:
+        """The job that the step is part of, or None outside GitHub."""
         told = {"GITHUB_TOKEN": inputs.token, github.MATRIX: inputs.matrix}
-        job = github.read({**self.environ, **told}, self.workspace)
+        return github.read({**self.environ, **told}, self.workspace)
+
+    def _reporting(self, inputs: Inputs, *, hurried: bool) -> GitHub | None:
+        """The job as the reports know it; the outputs are ours, because they are written whatever happens."""
+        job = self.github(inputs)
         if job is None:
             return None
         job = replace(job, output=None)

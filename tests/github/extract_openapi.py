@@ -21,6 +21,7 @@ ENDPOINTS = (
     ("patch", f"{REPO}/check-runs/{{check_run_id}}"),
     ("get", f"{REPO}/commits/{{ref}}/check-runs"),
     ("get", f"{REPO}/commits/{{commit_sha}}/pulls"),
+    ("get", f"{REPO}/compare/{{basehead}}"),
     ("get", f"{REPO}/issues/{{issue_number}}/comments"),
     ("post", f"{REPO}/issues/{{issue_number}}/comments"),
     ("patch", f"{REPO}/issues/comments/{{comment_id}}"),

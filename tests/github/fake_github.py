@@ -56,6 +56,7 @@ DONE_BY = {
     ("PATCH", "check-runs/{check_run_id}"): "_change_check",
     ("GET", "commits/{ref}/check-runs"): "_list_checks",
     ("GET", "commits/{commit_sha}/pulls"): "_list_pulls",
+    ("GET", "compare/{basehead}"): "_compare",
     ("GET", "issues/{issue_number}/comments"): "_list_comments",
     ("POST", "issues/{issue_number}/comments"): "_make_comment",
     ("PATCH", "issues/comments/{comment_id}"): "_change_comment",
@@ -78,6 +79,7 @@ class FakeGitHub:
         checks: check runs by number, each with its ``annotations``.
         comments: comments on pull requests by number, each with its ``pull``.
         pulls: pull requests by number.
+        merge_bases: when the merge base of two commits was committed, in ISO 8601, by ``base...head``.
         permissions: what the token may write.
         troubles: those to come, first first.
         requests: ``METHOD /path`` of each request.
@@ -89,6 +91,7 @@ class FakeGitHub:
         self.checks: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {7: {"number": 7, "state": "open", "head": {"sha": HEAD}}}
+        self.merge_bases: dict[str, str] = {}
         self.permissions = {"checks", "pull-requests"}
         self.troubles: deque[Trouble] = deque()
         self.requests: list[str] = []
@@ -165,6 +168,12 @@ class FakeGitHub:
 
     def _list_pulls(self, _body: Any, query: Any, commit_sha: str) -> Any:
         return _paged([one for one in self.pulls.values() if one["head"]["sha"] == commit_sha], query)
+
+    def _compare(self, _body: Any, _query: Any, basehead: str) -> Any:
+        if basehead not in self.merge_bases:
+            raise Refusal(404, "Not Found")
+        commit = {"committer": {"name": "ann", "date": self.merge_bases[basehead]}}
+        return {"merge_base_commit": {"sha": "d" * 40, "commit": commit}, "status": "diverged", "total_commits": 1}
 
     def _list_comments(self, _body: Any, query: Any, issue_number: str) -> Any:
         found = [one for one in self.comments.values() if one["pull"] == int(issue_number)]

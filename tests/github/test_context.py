@@ -121,3 +121,41 @@ def test_event_is_read_from_its_file(tmp_path: Path) -> None:
 def test_nothing_is_known_outside_github() -> None:
     """Other systems set some of the same variables."""
     assert read({**ENVIRON, "GITHUB_ACTIONS": ""}, Path()) is None
+
+
+BASE = {"sha": "c" * 40, "ref": "release"}
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "more", "branch", "base", "of_branch"),
+    [
+        ("push", {}, {"GITHUB_REF": "refs/heads/feature/x"}, "feature/x", "", True),
+        ("schedule", {}, {"GITHUB_REF": "refs/heads/main"}, "main", "", True),
+        ("workflow_dispatch", {}, {"GITHUB_REF": "refs/heads/main"}, "main", "", True),
+        ("push", {}, {"GITHUB_REF": "refs/tags/v1"}, "", "", False),
+        ("pull_request", {"pull_request": {"base": BASE}}, {}, "release", BASE["sha"], False),
+        (
+            "pull_request_target",
+            {"pull_request": {"base": BASE}},
+            {"GITHUB_REF": "refs/heads/release"},
+            "release",
+            BASE["sha"],
+            False,
+        ),
+        (
+            "merge_group",
+            {"merge_group": {"base_sha": "d" * 40, "base_ref": "refs/heads/main"}},
+            {"GITHUB_REF": "refs/heads/gh-readonly-queue/main/pr-7"},
+            "main",
+            "d" * 40,
+            False,
+        ),
+        ("workflow_run", {}, {"GITHUB_REF": "refs/heads/main"}, "main", "", False),
+    ],
+)
+def test_branch_is_the_one_that_a_run_is_held_against(  # noqa: PLR0913, PLR0917
+    event: str, payload: dict[str, Any], more: dict[str, str], branch: str, base: str, of_branch: bool
+) -> None:
+    """And only what stands on a branch for good may become what others are held against."""
+    found = told(event, payload, **more)
+    assert (found.branch, found.base, found.is_of_branch) == (branch, base, of_branch)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Repeat, Results, Server, Span, Suite
+from realdb_ci.results import (
+    Anchor,
+    Case,
+    CollectError,
+    Comparison,
+    Phase,
+    Problem,
+    Repeat,
+    Results,
+    Server,
+    Slower,
+    Span,
+    Suite,
+)
 
 # A machine that is busy with databases is no reason for a property to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -83,6 +98,20 @@ CASE = st.builds(
     phases=st.lists(PHASE, max_size=4).map(tuple),
     finished=st.booleans(),
 )
+SLOWER = st.lists(st.builds(Slower, TEXT, NUMBER, NUMBER, NUMBER, st.none() | NUMBER), max_size=2).map(tuple)
+
+
+@st.composite
+def compared(draw: st.DrawFn) -> Suite:
+    """A suite whose failures were known, new, or never compared."""
+    suite = draw(SUITE)
+    names = [case.nodeid for case in suite.cases] + [error.nodeid for error in suite.collect_errors]
+    some = st.lists(st.sampled_from(names), max_size=4).map(tuple) if names else st.just(())
+    texts = st.lists(TEXT, max_size=12).map(tuple)
+    told = st.builds(Comparison, texts, TEXT, some, some, SLOWER, SLOWER, st.booleans(), st.integers(0, 9), TEXT)
+    return replace(suite, comparison=draw(st.none() | told))
+
+
 SUITE = st.builds(
     Suite,
     project=TEXT,
@@ -101,4 +130,4 @@ SUITE = st.builds(
     returncode=st.none() | st.integers(-20, 255),
     interrupted=st.booleans(),
 )
-RESULTS = st.builds(Results, st.lists(SUITE, max_size=3).map(tuple))
+RESULTS = st.builds(Results, st.lists(SUITE | compared(), max_size=3).map(tuple))

@@ -43,6 +43,7 @@ STEP_SECONDS = 300.0
 GATEWAY = "172.17.0.1"
 # A pull request of the repository that the stand-in for GitHub has.
 REPOSITORY, PULL = "ann/desk", 7
+BASE = "b" * 40
 
 
 @dataclass
@@ -83,6 +84,7 @@ class Machine:
         api: address of the stand-in for GitHub.
         cache: address of the cache service, empty for none.
         run_id: the workflow run's id.
+        pushed: the commit whose push started the run, empty where a pull request did.
         socket: the host's path that is mounted as Docker's socket, empty for none.
         imposed: options of ``docker run`` beyond the runner's, for conditions that a test imposes.
     """
@@ -96,6 +98,7 @@ class Machine:
     api: str = "http://127.0.0.1:9"
     cache: str = ""
     run_id: str = "1"
+    pushed: str = ""
     socket: str = "/var/run/docker.sock"
     imposed: tuple[str, ...] = ()
 
@@ -104,7 +107,9 @@ class Machine:
             folder.mkdir(parents=True, exist_ok=True)
         event = self.work / "_temp" / "_github_workflow" / "event.json"
         pull = {"number": PULL, "head": {"sha": HEAD, "repo": {"full_name": REPOSITORY}}}
+        pull["base"] = {"sha": BASE, "ref": "main"}
         event.write_text(json.dumps({"pull_request": pull, "repository": {"full_name": REPOSITORY}}, indent=2))
+        event.with_name("push.json").write_text(json.dumps({"repository": {"full_name": REPOSITORY}}))
         self.own()
 
     @property
@@ -190,15 +195,18 @@ class Machine:
             "GITHUB_ACTION": "__octo_realdb-ci",
             "GITHUB_ACTOR": "octo",
             "GITHUB_API_URL": self.api,
-            "GITHUB_EVENT_NAME": "pull_request",
-            "GITHUB_EVENT_PATH": str(self.temp / "_github_workflow" / "event.json"),
+            "GITHUB_BASE_REF": "" if self.pushed else "main",
+            "GITHUB_EVENT_NAME": "push" if self.pushed else "pull_request",
+            "GITHUB_EVENT_PATH": str(
+                self.temp / "_github_workflow" / ("push.json" if self.pushed else "event.json")
+            ),
             "GITHUB_JOB": "tests",
-            "GITHUB_REF": f"refs/pull/{PULL}/merge",
+            "GITHUB_REF": "refs/heads/main" if self.pushed else f"refs/pull/{PULL}/merge",
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_RUN_ID": self.run_id,
             "GITHUB_SERVER_URL": "https://github.com",
-            "GITHUB_SHA": "0" * 40,
+            "GITHUB_SHA": self.pushed or "0" * 40,
             "GITHUB_WORKFLOW": "tests",
             "GITHUB_WORKSPACE": str(self.workspace),
             "RUNNER_OS": "Linux",

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 MATRIX = "REALDB_CI_MATRIX"
+HEADS = "refs/heads/"
+# Of these alone GitHub says that they run on a branch with what is committed there.
+BRANCH_EVENTS = frozenset({"push", "schedule", "workflow_dispatch"})
 DEPENDABOT = "dependabot[bot]"
 
 
@@ -29,6 +32,8 @@ class GitHub:
         api: base address of the REST interface; ``server`` is that of the pages.
         event: name of the event that started the run.
         pull: number of the pull request, or None where the event does not tell.
+        branch: the branch that this run is of, or is to be merged into; empty where it is of a tag.
+        base: the newest commit of that branch where it is to be merged into it, else empty.
         workflow: the workflow's name; ``job`` is the job's id in it, ``matrix`` what tells its legs apart.
         run_id: the run's number; ``attempt`` counts its re-runs from 1.
         restricted: why the token may only read, whatever the workflow's ``permissions`` say; else empty.
@@ -46,6 +51,8 @@ class GitHub:
     server: str = "https://github.com"
     event: str = ""
     pull: int | None = None
+    branch: str = ""
+    base: str = ""
     workflow: str = ""
     job: str = ""
     matrix: str = ""
@@ -62,6 +69,11 @@ class GitHub:
     def run_url(self) -> str:
         """The page of this run, where its summary stands."""
         return f"{self.server}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.attempt}"
+
+    @property
+    def is_of_branch(self) -> bool:
+        """Whether it tests what stands on its branch, for everybody who comes after, and nothing proposed."""
+        return bool(self.branch) and self.event in BRANCH_EVENTS
 
     @property
     def name(self) -> str:
@@ -96,6 +108,8 @@ def job(environ: Mapping[str, str], payload: Mapping[str, Any], root: Path) -> G
         token=environ.get("GITHUB_TOKEN", ""),
         event=environ.get("GITHUB_EVENT_NAME", ""),
         pull=_number(payload),
+        branch=_branch(environ, payload),
+        base=str(_at(payload, "pull_request", "base", "sha") or _at(payload, "merge_group", "base_sha") or ""),
         workflow=environ.get("GITHUB_WORKFLOW", ""),
         job=environ.get("GITHUB_JOB", ""),
         matrix=_matrix(environ.get(MATRIX, "")),
@@ -141,6 +155,13 @@ def _number(payload: Mapping[str, Any]) -> int | None:
     first = listed[0] if isinstance(listed, list) and listed else None
     number = _at(payload, "pull_request", "number") or _at(first, "number")
     return number if isinstance(number, int) else None
+
+
+def _branch(environ: Mapping[str, str], payload: Mapping[str, Any]) -> str:
+    """The base of what is proposed, else the branch itself."""
+    base = environ.get("GITHUB_BASE_REF") or _at(payload, "pull_request", "base", "ref")
+    ref = str(_at(payload, "merge_group", "base_ref") or environ.get("GITHUB_REF", ""))
+    return str(base) if base else ref.removeprefix(HEADS) if ref.startswith(HEADS) else ""
 
 
 def _restricted(environ: Mapping[str, str], payload: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""Stores: what is kept between runs: packages and timings, each on or off, none ever a reason to fail."""
+"""Stores: what is kept between runs: packages, timings and baselines, none ever a reason to fail."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from realdb_ci.inputs import Shard
 from realdb_ci.prepare import packages, timings
+from realdb_ci.prepare.baselines import Baselines
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+from realdb_ci.timing.history import History, Run
 
 Span = Callable[[str, str, float, float], None]
 
@@ -25,6 +28,9 @@ class Kept:
         home: a folder outside the workspace.
         warn: told of trouble, in a sentence.
         span: records a span: name, detail, start and stop in seconds since the epoch.
+        job: the same for every run of this job with this matrix.
+        branch: the base branch, or empty.
+        attempt: counts the re-runs of the workflow run from 1.
     """
 
     project: str
@@ -33,6 +39,9 @@ class Kept:
     home: Path
     warn: Callable[[str], None]
     span: Span
+    job: str = ""
+    branch: str = ""
+    attempt: str = "1"
 
 
 @dataclass
@@ -42,6 +51,7 @@ class Stores:
     Attributes:
         packages: what uv downloaded and built.
         timings: how long each test takes.
+        baselines: the last runs of the base branch.
         kept: what they keep, where, and whom they tell.
         install: seconds it took to make the environment.
         known: the timings this job shares out by.
@@ -49,6 +59,7 @@ class Stores:
 
     packages: packages.Packages
     timings: timings.Timings
+    baselines: Baselines
     kept: Kept
     install: float = 0.0
     known: Mapping[str, float] = field(default_factory=dict)
@@ -67,6 +78,15 @@ class Stores:
                 service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", kept.warn
             ),
             timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
+            Baselines(
+                service if "timings" in chosen else None,
+                kept.project,
+                kept.job,
+                kept.branch,
+                f"{kept.run}-{kept.attempt}",
+                kept.home,
+                kept.warn,
+            ),
             kept,
         )
 
@@ -91,11 +111,16 @@ class Stores:
         self.kept.span("shard", told, began, time.time())
         return [f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}"]
 
-    def keep(self, measured: Mapping[str, float]) -> None:
+    def history(self) -> History:
+        """The last runs of the base branch; none where the cache service failed before."""
+        return History() if self.packages.trouble else self.baselines.history()
+
+    def keep(self, measured: Mapping[str, float], run: Run | None = None) -> None:
         """Save what the next run can use; trouble is told and changes nothing.
 
         Args:
             measured: seconds by test id.
+            run: what later runs are to be compared with, or None.
         """
         if self.packages.trouble:
             return  # once is enough: a service that failed is not asked to take anything
@@ -106,8 +131,13 @@ class Stores:
         service = self.timings.service
         if service is not None and service.writes and not self.packages.trouble:
             try:
-                self.timings.keep(measured, self.known)
-            except Taken:
-                return
+                self._keep(measured, run)
             except CacheTrouble as problem:
                 self.kept.warn(f"The timings are not saved: {problem}")
+
+    def _keep(self, measured: Mapping[str, float], run: Run | None) -> None:
+        with contextlib.suppress(Taken):
+            self.timings.keep(measured, self.known)
+        if run is not None:
+            with contextlib.suppress(Taken):
+                self.baselines.keep(run)

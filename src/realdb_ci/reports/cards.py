@@ -6,10 +6,11 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from realdb_ci.reports.findings import Finding, counted, ending
+from realdb_ci.reports.findings import ALSO, KNOWN, Finding, counted, ending
 from realdb_ci.reports.text import middle_cut, one_line, seconds
 from realdb_ci.reports.timeline import steps as steps_of
-from realdb_ci.results import Case, Problem, Results, Server
+from realdb_ci.reports.versus import cells, sentences
+from realdb_ci.results import Case, Comparison, Problem, Results, Server, Slower
 
 # In a traceback, after escaping.
 _TELLING = re.compile(r"^(?:E |&gt;).*", re.MULTILINE)
@@ -47,6 +48,14 @@ def problem(told: Problem) -> str:
     return _card("", "bad", f'<span class="name">{text(told.what)}</span>', "".join(body), is_open=True)
 
 
+def baseline(told: Sequence[Comparison], slower: Sequence[Slower]) -> str:
+    """Which runs of the base branch it was compared with, and the tests that took longer than there."""
+    rows = [(f"<code>{text(one.nodeid)}</code>", *cells(one)) for one in slower[:MOST_STEPS]]
+    words = dict.fromkeys(" ".join(map(text, sentences(one))) for one in told)
+    said = "".join(f"<p>{one}</p>" for one in list(words)[:MOST_STEPS])
+    return said + _table(("Slower than there", ">Before", ">Now", ">Again"), rows)
+
+
 def steps(results: Results) -> str:
     """What fixtures did, the longest first."""
     rows = (
@@ -73,8 +82,9 @@ def runs(results: Results) -> str:
 
 def _failure(name: str, finding: Finding, *, is_open: bool) -> str:
     stopped = f"{finding.others + 1:,} tests could not run" if finding.others else finding.kind
+    known = f'<span class="tag unsure">{ALSO}</span> ' if finding.standing == KNOWN else ""
     head = (
-        f'<span class="place">{text(finding.place)}</span><span class="tag bad">{stopped}</span> '
+        f'<span class="place">{text(finding.place)}</span><span class="tag bad">{stopped}</span> {known}'
         f'<span class="name">{text(finding.name)}</span><span class="said">{text(finding.message)}</span>'
     )
     return _card(name, "bad", head, "".join(_evidence(finding)), is_open=is_open)

@@ -6,6 +6,7 @@ from realdb_ci.github import GitHub, Unreachable, comments
 from realdb_ci.github.client import FORBIDDEN, MISSING, REJECTED, Client
 from realdb_ci.reports import Place, sections
 from realdb_ci.reports.digest import Digest
+from realdb_ci.reports.findings import KNOWN, NEW
 from realdb_ci.reports.markdown import escape, size
 
 FILE = None
@@ -29,7 +30,7 @@ def publish(digest: Digest, place: Place) -> bool:
     if github is None or client is None or pull is None:
         return False
     body = render(digest, github)
-    telling = digest.results.exit_code != 0 or bool(digest.retried or digest.problems)
+    telling = digest.results.exit_code != 0 or bool(digest.retried or digest.problems or digest.slower)
     try:
         return comments.put(client, pull, marker(github), body, anew=telling)
     except Unreachable as problem:
@@ -49,14 +50,19 @@ def render(digest: Digest, github: GitHub, budget: int = BUDGET) -> str:
     words = f"[The whole report of {escape(github.name) or 'the run'}]({github.run_url}), for commit {github.sha}."
     rest = max(budget - size(head) - size(words) - 20, 0)
     results = digest.results
-    blocks = (
-        sections.suites(results, rest // 10) if len(results.suites) > 1 else "",
-        sections.failures(digest.folded, rest // 2, MOST_FAILURES),
+    suites = sections.suites(results, rest // 10) if len(results.suites) > 1 else ""
+    others = (
+        sections.failures(digest.folded, rest // 10, MOST_FAILURES, KNOWN),
         sections.flaky(digest, rest // 10, MOST_FLAKY),
         sections.infrastructure(digest, rest // 5),
+        sections.slower(digest, rest // 10),
         sections.servers(results, rest // 20),
+        sections.compared(digest, rest // 20),
     )
-    return sections.joined((head, *blocks, words))
+    rest -= sum(size(block) + 2 for block in (suites, *others))
+    new = sections.failures(digest.folded, rest, MOST_FAILURES, NEW)
+    failures = sections.failures(digest.folded, rest - size(new) - 2, MOST_FAILURES)
+    return sections.joined((head, suites, new, failures, *others, words))
 
 
 def _pull(github: GitHub, client: Client) -> int | None:

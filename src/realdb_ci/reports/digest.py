@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from realdb_ci.reports.findings import NOTICEABLE_SECONDS, Finding, findings, folded, grouped, of_phase
+from realdb_ci.reports.findings import KNOWN, NOTICEABLE_SECONDS, Finding, findings, folded, grouped, of_phase
 from realdb_ci.reports.timeline import Bar, timeline
-from realdb_ci.results import Case, Problem, Repeat, Results, Suite
+from realdb_ci.results import Case, Comparison, Problem, Repeat, Results, Slower, Suite
 
 MOST_SLOW = 20
 
@@ -38,8 +38,8 @@ class Digest:
 
     @cached_property
     def groups(self) -> tuple[tuple[Finding, ...], ...]:
-        """The same in groups: what one broken fixture or server stopped is together."""
-        return grouped(self.findings)
+        """The same in groups: what one broken fixture or server stopped is together, what was known comes last."""
+        return tuple(sorted(grouped(self.findings), key=lambda group: group[0].standing == KNOWN))
 
     @cached_property
     def folded(self) -> tuple[Finding, ...]:
@@ -53,6 +53,18 @@ class Digest:
             (case, of_phase(suite.project, case, case.retried[0]))
             for suite, case in self._again
             if case.outcome == "flaky" and case.retried
+        )
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The comparisons with the base branch, as many as there are suites that were compared."""
+        return tuple(suite.comparison for suite in self.results.suites if suite.comparison is not None)
+
+    @cached_property
+    def slower(self) -> tuple[Slower, ...]:
+        """The tests that took longer than on the base branch, those first that lost most."""
+        return tuple(
+            sorted((one for told in self.comparisons for one in told.slower), key=lambda one: one.before - one.now)
         )
 
     @cached_property

@@ -12,6 +12,8 @@ PHASES = ("setup", "call", "teardown")
 KINDS = {"setup": "setup error", "teardown": "teardown error", "error": "error"}
 # Below this nobody gains by making a test faster.
 NOTICEABLE_SECONDS = 0.001
+NEW, KNOWN = "new", "known"
+ALSO = "also failing on the base"
 HEADLINES = {
     "passed": "All tests passed",
     "failed": "Tests failed",
@@ -37,6 +39,7 @@ class Finding:
         subtest: the subtest's description, or empty.
         own: where the test itself is written.
         others: how many more tests could not be set up for the same reason (see ``folded``).
+        standing: NEW or KNOWN on the base branch, empty where it was not compared.
     """
 
     project: str
@@ -50,6 +53,7 @@ class Finding:
     subtest: str = ""
     own: Anchor | None = None
     others: int = 0
+    standing: str = ""
 
     @property
     def place(self) -> str:
@@ -62,6 +66,11 @@ class Finding:
         name = f"{self.nodeid} [{self.subtest}]" if self.subtest else self.nodeid
         return f"{name} and {self.others} more" if self.others else name
 
+    @property
+    def tagged(self) -> str:
+        """Its kind, and that it is nothing new where it is not."""
+        return f"{self.kind}, {ALSO}" if self.standing == KNOWN else self.kind
+
 
 def findings(suite: Suite, outcomes: Iterable[str]) -> Iterator[Finding]:
     """What failed in a suite: what stopped modules first, then the tests in the order they ran.
@@ -70,6 +79,16 @@ def findings(suite: Suite, outcomes: Iterable[str]) -> Iterator[Finding]:
         suite: the suite.
         outcomes: those of its cases, in their order.
     """
+    told = suite.comparison
+    if told is None:
+        yield from _found(suite, outcomes)
+        return
+    standings = {**dict.fromkeys(told.new, NEW), **dict.fromkeys(told.known, KNOWN)}
+    for finding in _found(suite, outcomes):
+        yield replace(finding, standing=standings.get(finding.nodeid, ""))
+
+
+def _found(suite: Suite, outcomes: Iterable[str]) -> Iterator[Finding]:
     for error in suite.collect_errors:
         yield _of_module(suite.project, error)
     for case, outcome in zip(suite.cases, outcomes, strict=True):
@@ -110,7 +129,7 @@ def grouped(found: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
     for finding in found:
         # A server that does not start has no line in the project; then each test is found at its own.
         place = () if finding.own == Anchor(finding.path, finding.line) else (finding.path, finding.line)
-        same = (finding.project, finding.message, place)
+        same = (finding.project, finding.message, place, finding.standing)
         groups.setdefault(same if finding.kind == "setup error" else id(finding), []).append(finding)
     return tuple(map(tuple, groups.values()))
 

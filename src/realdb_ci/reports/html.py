@@ -74,6 +74,7 @@ def _sections(digest: Digest) -> dict[str, str]:
         "Problems": "".join(cards.problem(one) for one in digest.problems),
         "Failures": cards.failures(digest.folded, CARDS_BUDGET),
         "Flaky": cards.flaky(digest.retried, CARDS_BUDGET // 8),
+        "Baseline": cards.baseline(digest.comparisons, digest.slower),
         "Timeline": f'<div class="scroll">{drawn}</div>{LEGEND}' if drawn else "",
         "Fixtures": cards.steps(digest.results),
         "Runs": cards.runs(digest.results),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from realdb_ci.reports.digest import Digest
-from realdb_ci.reports.findings import Finding, ending, unexplained
+from realdb_ci.reports.findings import ALSO, KNOWN, Finding, ending, unexplained
 from realdb_ci.reports.text import clean, excerpt, middle_fit, one_line, seconds
 from realdb_ci.results import Anchor, Case, Problem, Repeat, Suite
 
@@ -85,14 +85,14 @@ def _place(finding: Finding, exists: Callable[[str], bool]) -> tuple[str, int]:
 
 
 def _ranked(found: Iterable[Finding]) -> list[Finding]:
-    """Those first that stopped most tests, then one of each message, then the others; else in their order."""
+    """What is new before what was known; what stopped most first, then one of each message, then the others."""
     seen: Counter[tuple[str, str]] = Counter()
 
-    def rank(finding: Finding) -> tuple[int, int, int]:
+    def rank(finding: Finding) -> tuple[bool, int, int, int]:
         again = seen[finding.kind, finding.message]
         seen[finding.kind, finding.message] += 1
         kind = RANKS.index(finding.kind) if finding.kind in RANKS else len(RANKS)
-        return -finding.others, int(again > 0), kind
+        return finding.standing == KNOWN, -finding.others, int(again > 0), kind
 
     return sorted(found, key=rank)
 
@@ -120,7 +120,8 @@ def _of_ending(suite: Suite) -> Note:
 
 def _of_finding(finding: Finding, place: tuple[str, int], cause: Problem | None) -> Note:
     stopped = f"{finding.others + 1} tests could not run"
-    title = stopped if finding.others else _title(finding, finding.kind)
+    known = f", {ALSO}" if finding.standing == KNOWN else ""
+    title = stopped + known if finding.others else _title(finding, finding.tagged)
     message = _advice(cause) if cause else _message(finding)
     if finding.others:
         message = f"{stopped}: {message}\nThe first of them: {one_line(finding.nodeid)}"

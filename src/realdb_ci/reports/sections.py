@@ -7,16 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from realdb_ci.reports import Missed
 from realdb_ci.reports.digest import Digest
-from realdb_ci.reports.findings import PHASES, Finding, counted, ending, headline
+from realdb_ci.reports.findings import ALSO, KNOWN, NEW, PHASES, Finding, counted, ending, headline
 from realdb_ci.reports.markdown import code, details, escape, fence, series, size, table
 from realdb_ci.reports.mermaid import gantt
 from realdb_ci.reports.text import seconds
 from realdb_ci.reports.timeline import reporting, steps
+from realdb_ci.reports.versus import cells, sentences
 from realdb_ci.results import Results
 
 SIGNS = {"passed": "✅", "failed": "❌", "bad setting": "⚙️", "no server": "🔌", "interrupted": "🛑"}
 MORE = " in the events file"
 SLOWEST = 10
+HEADINGS = {NEW: "New failures", "": "Failures", KNOWN: f"Known failures ({ALSO})"}
 
 
 def joined(blocks: Iterable[str]) -> str:
@@ -45,11 +47,12 @@ def suites(results: Results, budget: int) -> str:
     return table(("", "Project", "Tests", ">Time", "With", "Ending"), rows, budget, len(rows), MORE)
 
 
-def failures(found: Sequence[Finding], budget: int, most: int | None = None) -> str:
-    """One row a finding; ``most`` of them at most."""
+def failures(found: Sequence[Finding], budget: int, most: int | None = None, standing: str = "") -> str:
+    """One row a finding of this standing; ``most`` of them at most."""
+    found = [one for one in found if one.standing == standing]
     rows = ((code(one.place), code(one.name), escape(one.kind), code(one.message)) for one in found[:most])
     head = ("Where", "Test", "What", "Message")
-    return _section("Failures", table(head, rows, budget - 20, len(found), MORE))
+    return _section(HEADINGS[standing], table(head, rows, budget - 50, len(found), MORE))
 
 
 def flaky(digest: Digest, budget: int, most: int | None = None) -> str:
@@ -61,6 +64,19 @@ def flaky(digest: Digest, budget: int, most: int | None = None) -> str:
     )
     head = ("Test", ">Attempts", "Where", "First failure")
     return _section("Flaky: passed on a later attempt", table(head, rows, budget - 50, len(found), MORE))
+
+
+def slower(digest: Digest, budget: int) -> str:
+    """One row a test that took longer than on the base branch."""
+    rows = ((code(one.nodeid), *cells(one)) for one in digest.slower[:SLOWEST])
+    head = ("Test", ">Before", ">Now", ">Again")
+    return _section("Slower than the base", table(head, rows, budget - 30, len(digest.slower), MORE))
+
+
+def compared(digest: Digest, budget: int) -> str:
+    """Which runs of the base branch it was compared with; one paragraph for suites that say the same."""
+    told = dict.fromkeys(" ".join(map(escape, sentences(one))) for one in digest.comparisons)
+    return series(told, budget, len(told), MORE)
 
 
 def infrastructure(digest: Digest, budget: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from realdb_ci.reports import Missed, Place, sections
 from realdb_ci.reports.digest import Digest
+from realdb_ci.reports.findings import KNOWN, NEW
 from realdb_ci.reports.markdown import size
 
 FILE = "summary.md"
@@ -36,8 +37,13 @@ def render(digest: Digest, budget: int = BUDGET, missed: Sequence[Missed] = (), 
     rest = budget - size(head) - 3
     # Small tables may not be starved by a thousand failures, nor starve them: each has its share.
     suites = sections.suites(results, rest // 10)
-    flaky = sections.flaky(digest, rest // 10)
-    problems = sections.infrastructure(digest, rest // 5)
+    others = (
+        sections.failures(digest.folded, rest // 10, standing=KNOWN),
+        sections.flaky(digest, rest // 10),
+        sections.infrastructure(digest, rest // 5),
+        sections.slower(digest, rest // 20),
+        sections.compared(digest, rest // 20),
+    )
     times = (
         sections.chart(digest, rest // 20) if drawn else "",
         sections.repeats(digest, rest // 20),
@@ -46,7 +52,8 @@ def render(digest: Digest, budget: int = BUDGET, missed: Sequence[Missed] = (), 
         sections.servers(results, rest // 20),
     )
     unreached = sections.unreached(missed, rest // 20)
-    rest -= sum(size(block) + 2 for block in (suites, flaky, problems, *times, unreached))
-    failures = sections.failures(digest.folded, rest // 2)
-    evidence = sections.evidence(digest.folded, rest - size(failures) - 4)
-    return sections.joined((head, suites, failures, flaky, problems, *times, evidence, unreached))
+    rest -= sum(size(block) + 2 for block in (suites, *others, *times, unreached))
+    new = sections.failures(digest.folded, rest // 2, standing=NEW)
+    failures = sections.failures(digest.folded, rest // 2 - size(new) - 2)
+    evidence = sections.evidence(digest.folded, rest - size(new) - size(failures) - 6)
+    return sections.joined((head, suites, new, failures, *others, *times, evidence, unreached))

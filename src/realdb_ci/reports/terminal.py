@@ -13,6 +13,7 @@ from realdb_ci.reports import Missed, Place
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.findings import PHASES, Finding, counted, ending, headline
 from realdb_ci.reports.text import clean, encodable, excerpt, inert, one_line, seconds
+from realdb_ci.reports.versus import cells, sentences
 from realdb_ci.results import Problem, Results, Server, Suite
 
 FILE = None
@@ -42,6 +43,7 @@ def render(digest: Digest, console: Console, missed: Iterable[Missed] = ()) -> N
     for problem in digest.problems:
         _problem(problem, console)
     _flaky(digest, console)
+    _versus(digest, console)
     _repeats(digest, console)
     _slowest(digest, console)
     for suite in digest.results.suites:
@@ -54,7 +56,7 @@ def render(digest: Digest, console: Console, missed: Iterable[Missed] = ()) -> N
 
 def _findings(found: tuple[Finding, ...], console: Console) -> None:
     for finding in found[:SHOWN]:
-        _line(console, Text.assemble((finding.kind.upper(), f"bold {BAD}"), "  ", _fit(finding.name, console)))
+        _line(console, Text.assemble((finding.tagged.upper(), f"bold {BAD}"), "  ", _fit(finding.name, console)))
         _line(console, Text(_fit(finding.place, console), style="cyan"), indent=2)
         _line(console, Text(_fit(finding.message, console), style="bold"), indent=2)
         for line in _evidence(finding):
@@ -86,6 +88,18 @@ def _flaky(digest: Digest, console: Console) -> None:
         words = f"passed on attempt {case.attempts}; before: {first.place}: {first.message}"
         _line(console, Text.assemble(("FLAKY", f"bold {UNSURE}"), "  ", _fit(case.nodeid, console)))
         _line(console, Text(_fit(words, console)), indent=2)
+        console.print()
+
+
+def _versus(digest: Digest, console: Console) -> None:
+    for one in digest.slower[:SHOWN]:
+        before, now, again = cells(one)
+        _line(console, Text.assemble(("SLOWER", f"bold {UNSURE}"), "  ", _fit(one.nodeid, console)))
+        _line(console, Text(_fit(f"{before} before; {now} now, {again} again", console)), indent=2)
+    told = dict.fromkeys(" ".join(sentences(one)) for one in digest.comparisons)
+    for words in told:
+        _line(console, Text(_fit(words, console, limit=1_000), style=QUIET))
+    if told:
         console.print()
 
 

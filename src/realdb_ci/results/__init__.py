@@ -5,6 +5,7 @@ Everything else (outcomes, counts, the verdict) is derived from the phases on de
 """
 
 from realdb_ci.results.cases import BAD, OUTCOMES, Anchor, Case, Phase, Repeat
+from realdb_ci.results.comparisons import Comparison, Slower
 from realdb_ci.results.merging import again, merge
 from realdb_ci.results.reading import HEAD, collector_paused, read
 from realdb_ci.results.suites import (
@@ -32,11 +33,13 @@ __all__ = [
     "Anchor",
     "Case",
     "CollectError",
+    "Comparison",
     "Phase",
     "Problem",
     "Repeat",
     "Results",
     "Server",
+    "Slower",
     "Span",
     "Suite",
     "again",

@@ -9,9 +9,10 @@ from typing import Any, TypeVar, get_type_hints
 
 from realdb_ci.results.billing import unbilled
 from realdb_ci.results.cases import Anchor, Case, Phase, Repeat
+from realdb_ci.results.comparisons import Comparison, Slower
 from realdb_ci.results.suites import CollectError, Problem, Server, Span, Suite
 
-Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Problem, CollectError)
+Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Problem, CollectError, Slower, Comparison)
 # A phase after which nothing more is to come of an attempt: "???" is how xdist tells of a worker that crashed.
 LAST_PHASES = frozenset({"teardown", "???"})
 # What the event of a phase that just passed does not have.
@@ -116,6 +117,9 @@ class SuiteDraft:
     def _take_problem(self, event: Mapping[str, Any]) -> None:
         self._lists["problems"].append(_plain(Problem, event))
 
+    def _take_comparison(self, event: Mapping[str, Any]) -> None:
+        self._known["comparison"] = _plain(Comparison, event)
+
     def _take_end(self, event: Mapping[str, Any]) -> None:
         self._known |= {"exitstatus": int(event["exitstatus"]), "duration": float(event.get("duration") or 0.0)}
         self.ended = True
@@ -179,6 +183,14 @@ def _repeats(plain: Iterable[Mapping[str, Any]]) -> tuple[Repeat, ...]:
     return tuple(_plain(Repeat, one) for one in plain)
 
 
+def _slower(plain: Iterable[Mapping[str, Any]]) -> tuple[Slower, ...]:
+    return tuple(_plain(Slower, one) for one in plain)
+
+
+def _texts(plain: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(map(str, plain))
+
+
 # How a value is read, by the type of the field it goes to.
 CASTS: Mapping[Any, Callable[[Any], Any]] = {
     str: str,
@@ -186,13 +198,16 @@ CASTS: Mapping[Any, Callable[[Any], Any]] = {
     int: int,
     int | None: int,
     float: float,
+    float | None: float,
     bool: bool,
     Anchor | None: _anchor,
     Mapping[str, str]: dict,
     tuple[Repeat, ...]: _repeats,
+    tuple[Slower, ...]: _slower,
+    tuple[str, ...]: _texts,
     tuple[tuple[str, str], ...]: lambda pairs: tuple((str(name), str(text)) for name, text in pairs),
 }
-KINDS: tuple[type[Any], ...] = (Phase, Repeat, Server, Span, Problem, CollectError)
+KINDS: tuple[type[Any], ...] = (Phase, Repeat, Server, Span, Problem, CollectError, Slower, Comparison)
 CASTS_OF: Mapping[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     kind: tuple((name, CASTS[told]) for name, told in get_type_hints(kind).items()) for kind in KINDS
 }

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TypeVar
 
 from realdb_ci.results.cases import BAD, Case, Phase
+from realdb_ci.results.comparisons import joined
 from realdb_ci.results.suites import Results, Suite
 
 Value = TypeVar("Value", bound=Hashable)
@@ -87,6 +88,7 @@ def _one(group: Sequence[Suite]) -> Suite:
         sources=_joined(suite.sources for suite in suites),
         properties=_joined(suite.properties for suite in suites),
         sections=tuple(chain.from_iterable(suite.sections for suite in suites)),
+        comparison=joined(suite.comparison for suite in suites),
     )
 
 

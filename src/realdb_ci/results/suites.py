@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from realdb_ci.results.cases import BAD, OUTCOMES, Case
+from realdb_ci.results.comparisons import Comparison
 
 INTERRUPTED = 130
 # The gravest comes first: what a script has to know is why nothing can be said about the tests.
@@ -89,6 +90,7 @@ class Suite:
         sources: the files it was read from, where it was read by ``realdb-ci report``.
         properties: what the suite noted about itself, as (name, value).
         sections: output that belongs to no test, as (name, text).
+        comparison: what its tests did on the base branch, or None where nobody knows.
     """
 
     project: str
@@ -112,6 +114,7 @@ class Suite:
     sources: tuple[str, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
     sections: tuple[tuple[str, str], ...] = ()
+    comparison: Comparison | None = None
 
     @cached_property
     def finished(self) -> bool:
