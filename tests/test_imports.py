@@ -11,7 +11,7 @@ SOURCE = Path(realdb_ci.__file__).parent
 # What each room or module may import of ours, beside itself.
 LEAVES = {"errors", "results"}
 SERVICES = LEAVES | {"config", "services"}
-ENGINES = LEAVES | {"services", "engines"}
+ENGINES = LEAVES | {"archive", "services", "engines"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
@@ -30,8 +30,9 @@ ALLOWED = {
     "report": {"errors", "config", "results", "sources", "reports", "github"},
     "servers": {"errors", "services", "engines"},
     "broker": {"errors", "services", "servers"},
+    "archive": set(),
     "kept": set(),
-    "hub": {"errors", "config", "kept", "doubles", "services", "servers", "broker", "recorder"},
+    "hub": {"errors", "config", "kept", "doubles", "engines", "services", "servers", "broker", "recorder"},
     "progress": {"engines"},
     "suite": {"errors"},
     "doctor": {"errors", "config", "services", "engines"},
@@ -40,6 +41,7 @@ ALLOWED = {
         "config",
         "results",
         "services",
+        "engines",
         "servers",
         "broker",
         "progress",
@@ -49,7 +51,7 @@ ALLOWED = {
     },
     "inputs": {"errors", "config"},
     "runner": set(),
-    "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines"},
+    "prepare": LEAVES | {"archive", "config", "inputs", "services", "doubles", "engines"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"},

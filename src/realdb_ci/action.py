@@ -17,6 +17,7 @@ from realdb_ci import __version__, results, run, runner, services, suite
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import EnvironmentProblem, RealdbError
 from realdb_ci.inputs import Inputs
 from realdb_ci.prepare import border, dependencies, environment, images, needs, packages, siblings
@@ -147,12 +148,16 @@ def _work(step: Step, inputs: Inputs) -> int:
     spans = Spans()
     stores = _stores(step, job, plan, spans)
     pulls = images.Pulls(step.log.line, spans.add)
+    kept = None
+    # Without a cache service the folder goes with the container, and making one would be time lost.
+    if job.config.snapshots and stores.warm.service is not None:
+        kept = Snapshots(stores.warm.folder, name, stores.warm.restore)
     wishes = services.wishes(job.config)
     try:
         with (
             step.log.deaf(),
             siblings.reachable(),
-            Servers(pulls.notify, images.PATIENCE) as servers,
+            Servers(pulls.notify, images.PATIENCE, kept) as servers,
             Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
         ):
             with step.log.group("Environment and databases"):
@@ -165,10 +170,20 @@ def _work(step: Step, inputs: Inputs) -> int:
             code = run.exit_code(returncode, job.project, job.events)
         with step.log.deaf():
             found = results.read(job.events)
-            stores.keep({case.nodeid: case.duration for case in found.cases if case.finished})
+            ready = _ready(found)
+            if kept is not None:
+                step.log.line(f"Snapshots: {stores.warm.told(ready)}")
+            stores.keep({case.nodeid: case.duration for case in found.cases if case.finished}, ready)
         return code
     finally:
         spans.write(job.events)
+
+
+def _ready(found: results.Results) -> float:
+    """Seconds that PostgreSQL took to start, and its schema after it: what a snapshot is to save."""
+    servers = (one.seconds for suite in found.suites for one in suite.servers if one.service == "postgres")
+    schemas = (one.stop - one.start for suite in found.suites for one in suite.spans if one.name == "schema")
+    return sum(servers) + sum(schemas)
 
 
 def _stores(step: Step, job: Job, plan: dependencies.Plan, spans: Spans) -> Stores:

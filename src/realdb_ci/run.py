@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from realdb_ci import github, reports, results, services, suite
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, repository_root, settings_root
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
@@ -101,7 +102,7 @@ def _run_suites(
     progress = BootProgress(console)
     try:
         with (
-            Servers(progress.notify) as servers,
+            Servers(progress.notify, snapshots=_snapshots(configs)) as servers,
             Broker(servers, lambda event, fields: append(events, event, **fields)) as broker,
         ):
             for project, config in configs.items():
@@ -112,6 +113,12 @@ def _run_suites(
                 ended(exit_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
     finally:
         progress.close()
+
+
+def _snapshots(configs: Mapping[Path, Config]) -> Snapshots | None:
+    wanted = all(config.snapshots for config in configs.values())
+    cache = next(iter(configs.values())).cache
+    return Snapshots.of(wanted, cache, *(settings_root(project.resolve()) for project in configs))
 
 
 def _suite(project: Path, order: Order, events: Path, broker: Broker, console: Console) -> suite.Suite:

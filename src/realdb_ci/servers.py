@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from realdb_ci import engines, services
 from realdb_ci.engines.contract import Notice, Notify, Run, Running
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import RealdbError, ServerError
 from realdb_ci.services.contract import Server, Wish
 
@@ -36,6 +37,9 @@ class Source(Protocol):
     def log(self, wish: Wish) -> str:
         """The last log lines of that server, empty where there is none to read."""
 
+    def built(self, wish: Wish) -> None:
+        """Take notice that a template has been finished on that server, and no test has run on it yet."""
+
 
 class Servers:
     """The servers this process owns. Use it as a context manager: at its end nothing of them is left.
@@ -43,10 +47,16 @@ class Servers:
     Args:
         notify: told of every step, from the threads that take them.
         patience: seconds to wait before each further attempt to pull an image.
+        snapshots: where data are kept between runs, None to keep none.
     """
 
-    def __init__(self, notify: Notify = lambda _: None, patience: tuple[float, ...] = ()) -> None:
-        self._run = Run(notify, patience)
+    def __init__(
+        self,
+        notify: Notify = lambda _: None,
+        patience: tuple[float, ...] = (),
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        self._run = Run(notify, patience, snapshots)
         self._lock = threading.Lock()
         self._pending: dict[Wish, Future[Running]] = {}
         self._threads: list[threading.Thread] = []
@@ -79,6 +89,13 @@ class Servers:
         """The last log lines of that server."""
         future = self._pending.get(wish)
         return future.result().log() if future and future.done() and not future.exception() else ""
+
+    def built(self, wish: Wish) -> None:
+        """Keep that server's data for the next run; trouble is told and changes nothing."""
+        try:
+            self._future(wish).result().keep()
+        except Exception as problem:  # noqa: BLE001  # whatever it is, the tests can run
+            self._run.notify(Notice(wish.service, "snapshot", f"not kept: {problem}"))
 
     def end_if_killed(self, pid: int) -> None:
         """Have that process of ours interrupted, then killed, should this one be killed."""

@@ -7,6 +7,8 @@ every parent directory of the data to other users and takes one lock for the who
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import shutil
 import socket
@@ -14,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from realdb_ci.engines import ready
 from realdb_ci.engines.account import Account, reachable_copy
 from realdb_ci.engines.contract import Notice, Offer, Run, Running
+from realdb_ci.engines.snapshots import Slot, Unusable
 from realdb_ci.errors import Refusal, ServerError
 from realdb_ci.services.contract import Installation, ProcessRecipe, Server, Service, Wish, new_secret
 
@@ -44,8 +49,9 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
     found = _choose(service, wish)
     run.notify(Notice(service.name, "start", f"{found.place} {found.version}"))
     account = Account.for_servers(service)
+    slot = _slot(service, found, run)
     found = reachable_copy(found, account, run)
-    launch = _Launch(service, wish, run, found, account)
+    launch = _Launch(service, wish, run, found, account, slot)
     for _ in range(PORT_ATTEMPTS - 1):
         with contextlib.suppress(_PortTaken):
             return launch.running(began)
@@ -81,6 +87,19 @@ def _choose(service: Service, wish: Wish) -> Installation:
     return (fitting or able)[0]
 
 
+def _slot(service: Service, found: Installation, run: Run) -> Slot | None:
+    """The place of the snapshot of a server from these binaries; a private copy of them counts as the same."""
+    if run.snapshots is None:
+        return None
+    with tempfile.TemporaryDirectory() as home:
+        recipe = service.process(found, Path(home), 0, "")
+    if recipe.backup is None:
+        return None
+    digest = hashlib.sha256(found.binary.read_bytes()).hexdigest()
+    settings = repr((recipe.prepare, recipe.command)).replace(home, "")
+    return run.snapshots.slot(service.name, NAME, found.version, digest, settings, repr(sorted(found.extensions)))
+
+
 class _PortTaken(Exception):
     """Another process took the free port before our server could."""
 
@@ -94,21 +113,42 @@ class _Launch:
     run: Run
     found: Installation
     account: Account
+    slot: Slot | None = None
 
     def running(self, began: float) -> Running:
+        """Start the server, from a snapshot where there is one, and wait for its first answer."""
+        if self.slot is None or not self.slot.filled:
+            return self._running(began, "")
+        try:
+            return self._running(began, "from a snapshot", restoring=True)
+        except (Unusable, ServerError) as problem:
+            if self.run.cancelled.is_set():
+                raise
+            self.slot.discard()
+            trouble = str(problem) if isinstance(problem, Unusable) else "no server starts from it"
+        return self._running(began, f"warning: its snapshot was removed: {trouble}")
+
+    def _running(self, began: float, told: str, *, restoring: bool = False) -> Running:
         """Start the server on a free port and wait for its first answer; it is removed again if that fails."""
         home = self.run.folder(self.service.name, _memory())
         self.account.give(home)
         port, secret, log = _free_port(), new_secret(), home / "server.log"
         recipe = self.service.process(self.found, home, port, secret)
-        self._prepare(recipe, home)
+        kept = secret
+        if restoring and self.slot is not None:
+            kept = self._restore(recipe, home, self.slot)
+        else:
+            self._prepare(recipe, home)
         with log.open("wb") as output:
             process = self.account.popen(recipe.command, home, output)
         self.run.guard.process(process.pid, recipe.stop)
         url = self.service.url("127.0.0.1", port, secret)
         try:
-            starting = ready.Starting(self.service, url, lambda: _ended(process, log), lambda: _tail(log))
+            first = self.service.url("127.0.0.1", port, kept)
+            starting = ready.Starting(self.service, first, lambda: _ended(process, log), lambda: _tail(log))
             ready.wait(starting, self.run, timeout=self.wish.timeout)
+            if restoring and recipe.backup:
+                recipe.backup.adopt(first, secret)
             facts = self.service.settle(url, owned=True)
         except BaseException:
             _stop(process, recipe, home)
@@ -121,12 +161,30 @@ class _Launch:
             f"{self.found.place} ({self.found.binary})",
             time.monotonic() - began,
             facts.settings,
+            snapshot=told,
         )
-        return Running(server, lambda: _stop(process, recipe, home), lambda: _tail(log))
 
-    def _prepare(self, recipe: ProcessRecipe, home: Path) -> None:
+        def keep() -> None:
+            if self.slot is not None and recipe.backup is not None and recipe.backup.fit(url):
+                command = recipe.backup.command
+                self.slot.save(lambda: _Copy(self.account, command, home), secret, self.run)
+
+        return Running(server, lambda: _stop(process, recipe, home), lambda: _tail(log), keep)
+
+    def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot) -> str:
+        """Put an earlier run's data where the recipe would have made new ones; return the password in them."""
+        self._write(recipe, home)
+        secret = slot.unpack(home / "data")
+        (home / "data").chmod(0o700)
+        self.account.give_all(home / "data")
+        return secret
+
+    def _write(self, recipe: ProcessRecipe, home: Path) -> None:
         for name, content in recipe.files.items():
             self.account.write(home / name, content)
+
+    def _prepare(self, recipe: ProcessRecipe, home: Path) -> None:
+        self._write(recipe, home)
         for group in recipe.prepare:
             for command in group:
                 done = self.account.run(command, home, PREPARE_SECONDS)
@@ -140,6 +198,38 @@ class _Launch:
                     remedy="Mend what it complains of; a full disk or a broken installation is the usual cause.",
                     log=done.stdout[-2000:],
                 )
+
+
+class _Copy(io.RawIOBase):
+    """The standard output of a program of the server's; closing it tells whether the program failed."""
+
+    def __init__(self, account: Account, command: Sequence[str], home: Path) -> None:
+        super().__init__()
+        self._process = account.stream(command, home)
+        assert self._process.stdout is not None
+        self._output: IO[bytes] = self._process.stdout
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes, none at the end."""
+        got = self._output.read(len(buffer))
+        buffer[: len(got)] = got
+        return len(got)
+
+    def close(self) -> None:
+        """End; raises OSError where the program did not succeed."""
+        if self.closed:
+            return
+        super().close()
+        while self._output.read(1 << 20):  # what stands behind the end of the tar file
+            pass
+        self._output.close()
+        code = self._process.wait()
+        if code:
+            raise OSError(f"the copy ended with {code}")
 
 
 def _ended(process: subprocess.Popen[bytes], log: Path) -> str | None:

@@ -1,14 +1,15 @@
-"""Stores: what is kept between runs: packages and timings, each on or off, none ever a reason to fail."""
+"""Stores: what is kept between runs, each on or off, none ever a reason to fail."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from realdb_ci.inputs import Shard
-from realdb_ci.prepare import packages, timings
+from realdb_ci.prepare import packages, timings, warm
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
 
 Span = Callable[[str, str, float, float], None]
@@ -41,6 +42,7 @@ class Stores:
 
     Attributes:
         packages: what uv downloaded and built.
+        warm: the data of servers whose schema is finished.
         timings: how long each test takes.
         kept: what they keep, where, and whom they tell.
         install: seconds it took to make the environment.
@@ -48,6 +50,7 @@ class Stores:
     """
 
     packages: packages.Packages
+    warm: warm.Warm
     timings: timings.Timings
     kept: Kept
     install: float = 0.0
@@ -62,10 +65,18 @@ class Stores:
             chosen: the stores that are on.
             kept: what they keep, where, and whom they tell.
         """
+        told = threading.Event()
+
+        def warn(text: str) -> None:
+            if not told.is_set():  # a service that fails one store fails the others in the same way
+                told.set()
+                kept.warn(text)
+
         return cls(
             packages.Packages(
-                service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", kept.warn
+                service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", warn
             ),
+            warm.Warm(service if "snapshots" in chosen else None, kept.project, kept.home / "snapshots", warn),
             timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
             kept,
         )
@@ -91,20 +102,23 @@ class Stores:
         self.kept.span("shard", told, began, time.time())
         return [f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}"]
 
-    def keep(self, measured: Mapping[str, float]) -> None:
+    def keep(self, measured: Mapping[str, float], ready: float) -> None:
         """Save what the next run can use; trouble is told and changes nothing.
 
         Args:
             measured: seconds by test id.
+            ready: seconds that server and schema took together, 0 where there was none.
         """
-        if self.packages.trouble:
-            return  # once is enough: a service that failed is not asked to take anything
-        began = time.time()
-        told = self.packages.save(self.install)
-        if told:
-            self.kept.span("cache packages saved", told, began, time.time())
+        stores = (("packages", self.packages, self.install), ("snapshots", self.warm, ready))
+        for name, store, cold in stores:
+            if self.packages.trouble or self.warm.trouble:
+                return  # once is enough: a service that failed is not asked to take anything
+            began = time.time()
+            told = store.save(cold)
+            if told:
+                self.kept.span(f"cache {name} saved", told, began, time.time())
         service = self.timings.service
-        if service is not None and service.writes and not self.packages.trouble:
+        if service is not None and service.writes and not (self.packages.trouble or self.warm.trouble):
             try:
                 self.timings.keep(measured, self.known)
             except Taken:

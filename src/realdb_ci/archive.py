@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import io
 import itertools
 import json
 import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 # A package cache of several gigabytes costs more than it saves, and a bomb goes no further than this.
 BYTES_LIMIT = 4 << 30
 MEMBERS_LIMIT = 1_000_000
+# What is handed on without touching a disk.
+MEMORY_LIMIT = 512 << 20
 NOTE = "realdb-ci.json"
 CONTENT = "content"
 
@@ -37,6 +40,100 @@ def pack(folder: Path, file: Path, note: Mapping[str, Any]) -> None:
         tar.add(noted, NOTE)
         tar.add(folder, CONTENT)
     noted.unlink()
+
+
+def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Collection[str]) -> None:
+    """Write what a tar stream holds and a note about it into a file, as ``pack`` writes a folder.
+
+    Args:
+        stream: files and folders, their names relative to the folder they come from.
+        file: where to write.
+        note: what to say about them.
+        left_out: names of that folder to leave out.
+
+    Raises:
+        BrokenArchive: the stream ends early, or holds what could not be unpacked.
+        OSError: it cannot be read or written.
+    """
+    text = json.dumps(dict(note)).encode()
+    first = tarfile.TarInfo(NOTE)
+    first.size = len(text)
+    try:
+        with (
+            gzip.open(file, "wb", compresslevel=1) as compressed,
+            tarfile.open(fileobj=compressed, mode="w|") as out,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            out.addfile(first, io.BytesIO(text))
+            out.addfile(_folder(CONTENT))
+            for member, content in _plain(tar):
+                if member.name not in left_out:
+                    member.name = f"{CONTENT}/{member.name}"
+                    out.addfile(member, content)
+    except (tarfile.TarError, EOFError) as problem:
+        raise BrokenArchive(str(problem)) from None
+
+
+def plain(file: Path) -> tuple[dict[str, Any], bytes]:
+    """The note, and the content as an uncompressed tar file, for a program that unpacks it elsewhere.
+
+    Raises:
+        BrokenArchive: truncated, not one of ours, too large, or with members that are not plain files and folders.
+        OSError: it cannot be read.
+    """
+    note: Any = None
+    unpacked = io.BytesIO()
+    try:
+        with gzip.open(file, "rb") as compressed:
+            with (
+                tarfile.open(fileobj=compressed, mode="r|") as tar,
+                tarfile.open(fileobj=unpacked, mode="w") as out,
+            ):
+                for member, content in _plain(tar):
+                    first, _, member.name = member.name.partition("/")
+                    if first == NOTE and content is not None:
+                        note = json.loads(content.read())
+                    elif first != CONTENT:
+                        raise BrokenArchive("it holds something else")
+                    elif member.name:
+                        out.addfile(member, content)
+            _to_the_end(compressed)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as problem:
+        raise BrokenArchive(str(problem)) from None
+    if not isinstance(note, dict):
+        raise BrokenArchive("it holds something else")
+    return note, unpacked.getvalue()
+
+
+def _plain(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Files with their content, and folders, each where its name says, without owner and special bits.
+
+    What describes them is made anew: a member's extended headers could give it another name.
+    """
+    size = 0
+    for member in tar:
+        size += member.size
+        if size > MEMORY_LIMIT:
+            raise BrokenArchive("it is larger than any of ours")
+        if not member.isreg() and not member.isdir():
+            raise BrokenArchive(f"{member.name!r} is neither file nor folder")
+        _check(member, set())
+        clean = tarfile.TarInfo(str(PurePosixPath(member.name)))
+        clean.type = tarfile.DIRTYPE if member.isdir() else tarfile.REGTYPE
+        clean.size, clean.mode, clean.mtime = member.size, member.mode & 0o755, member.mtime
+        yield clean, tar.extractfile(member)
+
+
+def _folder(name: str) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.mode = tarfile.DIRTYPE, 0o700
+    return made
+
+
+def _to_the_end(compressed: gzip.GzipFile) -> None:
+    """Read on to where the checksum of the compressed stream stands."""
+    while compressed.read(1 << 20):
+        pass
 
 
 def unpack(file: Path, folder: Path) -> dict[str, Any]:
@@ -80,9 +177,7 @@ def _extract(file: Path, root: Path) -> None:
             member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
             member.mode &= 0o755
             tar.extract(member, root)
-        # To the very end: the checksum of the compressed stream stands there.
-        while compressed.read(1 << 20):
-            pass
+        _to_the_end(compressed)
 
 
 def _check(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
