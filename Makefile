@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+# Most of a test's time is that of processes it starts; more workers than cores would only wait for each other.
+WORKERS ?= 2
 # The pip that is there works on the environment: Debian's Python brings no other one.
 PIP := $(PYTHON) -m pip --python $(BIN)/python
 
@@ -28,7 +30,7 @@ demo: env ## Run the sample projects on real databases and show the report
 	$(BIN)/realdb-ci run fixtures/bookshelf fixtures/chats
 
 test: env ## Run the tests; those that need a Docker engine only where one answers
-	$(BIN)/pytest -rs --no-fold-skipped
+	$(BIN)/pytest -rs --no-fold-skipped -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: env ## Check style and types
 	$(BIN)/ruff check .

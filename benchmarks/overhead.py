@@ -1,4 +1,4 @@
-"""What the plugin adds to a test: handing over a clone, a savepoint, and how well several workers share a server.
+"""What the plugin adds to a test (a clone's hand-over, a savepoint, the watch), and how workers share a server.
 
 python benchmarks/overhead.py --image localhost:5000/postgres:18-alpine
 """
@@ -21,6 +21,7 @@ HAND_OVER_MS = 5.0
 SAVEPOINT_MS = 1.0
 WORKERS = "4"
 SPEED_UP = 1.6
+WATCH = 0.03
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,33 @@ def workers(suite: Callable[[str, int], Project], rounds: int) -> list[Row]:
     return [*rows, Row("as many times faster", f"{ratio:.2f}", "", f"at least {SPEED_UP}", ratio >= SPEED_UP)]
 
 
+def watch(suite: Callable[[str, int], Project], rounds: int) -> list[Row]:
+    """The calls of tests that only query, with and without the watch on their statements."""
+    project = suite("test_queries.py", 100)
+    ways = {"with": (), "without": ("-p", "no:realdb_ci-watch")}
+    calls: dict[str, list[float]] = {way: [] for way in ways}
+    costs = []
+    for number in range(2 * rounds):
+        medians = {}
+        for way in list(ways) if number % 2 else list(reversed(ways)):
+            found = durations(project.events(*ways[way]), "call", "::test_queries[")
+            calls[way] += found
+            medians[way] = statistics.median(found)
+        costs.append(medians["with"] / medians["without"] - 1)
+    cost = statistics.median(costs)
+    return [
+        Row("a test of 50 queries, its statements watched", ms(calls["with"]), spread(calls["with"])),
+        Row("the same, not watched", ms(calls["without"]), spread(calls["without"])),
+        Row(
+            "the watch's part, within a round",
+            f"{cost:.1%}",
+            f"{min(costs):.1%} to {max(costs):.1%}",
+            f"at most {WATCH:.0%}",
+            cost <= WATCH,
+        ),
+    ]
+
+
 def ms(seconds: Sequence[float]) -> str:
     """The median."""
     return f"{statistics.median(seconds) * 1000:.2f} ms"
@@ -130,7 +158,7 @@ def spread(seconds: Sequence[float]) -> str:
     return f"{tenths[0] * 1000:.2f} to {tenths[-1] * 1000:.2f} ms"
 
 
-PARTS = {"hand-over": hand_over, "savepoint": savepoint, "workers": workers}
+PARTS = {"hand-over": hand_over, "savepoint": savepoint, "watch": watch, "workers": workers}
 
 
 def main() -> None:

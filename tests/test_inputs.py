@@ -122,3 +122,15 @@ def test_working_directory_has_to_be_a_folder(name: str, why: str, tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match=why):
         Inputs(working_directory=name).project(tmp_path)
+
+
+def test_readme_lists_the_inputs_and_outputs() -> None:
+    """Its tables are those of action.yml: names, defaults and words."""
+    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    told = {row[0].strip("`"): row[1:] for row in rows}
+    for name, one in ACTION["inputs"].items():
+        default = f"`{one['default']}`" if one["default"] else ""
+        assert told[name] == [default, " ".join(one["description"].split())]
+    for name, one in ACTION["outputs"].items():
+        assert told[name] == [" ".join(one["description"].split())]

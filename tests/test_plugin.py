@@ -1,5 +1,7 @@
 """The plugin in whole pytest processes, on real servers."""
 
+import re
+
 import pytest
 
 MODELS = """
@@ -237,9 +239,20 @@ def test_tests_without_a_database_run_where_no_server_can_be_had(suite: pytest.P
     result.stdout.no_fnmatch_line("*secret*")
 
 
+PUBLIC = (
+    *("postgres_server", "postgres_url", "postgres_engine", "async_postgres_engine"),
+    *("db_session", "async_db_session"),
+    *("mongodb_server", "mongo_url", "mongo_client", "async_mongo_client", "mongo_db", "async_mongo_db"),
+    *("mongo_seed", "redis_url", "redis_client", "async_redis_client", "s3_url", "s3_client", "s3_bucket"),
+    *("httpserver", "respx_mock", "responses", "http_faults", "frozen_time"),
+)
+
+
 def test_every_fixture_has_a_helpful_first_line(suite: pytest.Pytester) -> None:
-    """``pytest --fixtures`` explains each public fixture."""
-    shown = suite.runpytest_subprocess("--fixtures").stdout.str()
-    for name in ("postgres_url", "postgres_engine", "db_session", "mongo_url", "mongo_client", "mongo_db"):
-        line = shown.partition(f"\n{name}")[2].splitlines()[1]
-        assert len(line.strip()) > 20, name
+    """``pytest --fixtures`` explains each public fixture, and starts no server for it."""
+    suite.makepyfile("def test_db(db_session, mongo_db): pass")
+    shown = suite.runpytest_subprocess("--fixtures").stdout
+    shown.no_fnmatch_line("*ready in*")
+    for name in PUBLIC:
+        found = re.findall(rf"^{name}(?: \[session scope\])? -- .*\n +(.+)$", shown.str(), re.MULTILINE)
+        assert [line for line in found if len(line) > 20 and "no docstring" not in line], name

@@ -58,9 +58,9 @@ def test_suite_is_told_from_its_first_event_to_its_last(suite: Suite) -> None:
     """Run, collected, start, three phases, end: in this order, each with what a report needs."""
     events = suite("-q", test_desk="\ndef test_lend():\n    pass\n")
     kinds = [one["event"] for one in events]
-    assert kinds == ["run", "collected", "start", "phase", "phase", "phase", "end"]
+    assert kinds == ["run", "span", "collected", "start", "phase", "phase", "phase", "end"]
     assert [one["at"] for one in events] == sorted(one["at"] for one in events)
-    run, collected, start, *phases, end = events
+    run, _, collected, start, *phases, end = events
     assert run.items() >= {"version": 1, "project": "desk", "rootdir": "desk", "workers": 0}.items()
     assert run["pytest"] == pytest.__version__
     assert "-q" in run["args"]

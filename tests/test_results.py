@@ -443,3 +443,41 @@ def test_one_part_is_itself() -> None:
     part = ran(named("a", "failed"), exitstatus=1, interrupted=True)
     assert merge([part]) == part
     assert merge([]) == Results()
+
+
+SETUPS = {
+    "the schema for all is none of its time": ([(10.2, 12.2, None)], 1.0),
+    "steps in one another count once": ([(10.0, 12.0, None), (10.5, 11.5, None)], 1.0),
+    "a step that began before it, in part": ([(8.0, 11.0, None)], 2.0),
+    "a step of another worker, not at all": ([(10.2, 12.2, "gw1")], 3.0),
+    "a step before it, not at all": ([(7.0, 9.0, None), (14.0, 15.0, None)], 3.0),
+    "more than there was leaves nothing": ([(9.0, 14.0, None)], 0.0),
+}
+
+
+@pytest.mark.parametrize(("steps", "left"), SETUPS.values(), ids=SETUPS)
+def test_what_is_made_for_all_is_billed_to_no_test(
+    steps: list[tuple[float, float, str | None]], left: float, tmp_path: Path
+) -> None:
+    """The setup of the test that came first holds only what it did for itself."""
+    spans = [{"event": "span", "at": 12.0, "name": "s", "start": a, "stop": b, "worker": w} for a, b, w in steps]
+    setup = told("setup", start=10.0, stop=13.0, duration=3.0)
+    file = write(tmp_path / "e", RUN, START, *spans, setup, told("call"), told("teardown"), END)
+    (found,) = read(file).cases
+    assert found.seconds("setup") == pytest.approx(left)
+
+
+def test_what_was_made_ready_before_belongs_to_the_suite_that_follows(tmp_path: Path) -> None:
+    """An environment made before pytest began is a step of that suite, and none of its own time."""
+    made = {"event": "span", "at": 9.0, "name": "environment", "start": 2.0, "stop": 9.0}
+    (suite,) = read(write(tmp_path / "e", made, RUN, END)).suites
+    assert (suite.project, suite.start) == ("desk", 10.0)
+    assert [span.name for span in suite.spans] == ["environment"]
+
+
+def test_problem_before_a_suite_is_not_that_suites(tmp_path: Path) -> None:
+    """What went wrong with one project is not told of the next."""
+    problem = {"event": "problem", "at": 9.0, "what": "pytest refused its arguments", "exit_code": 2}
+    first, second = read(write(tmp_path / "e", problem, RUN, END)).suites
+    assert [one.what for one in first.problems] == ["pytest refused its arguments"]
+    assert (second.project, second.problems) == ("desk", ())

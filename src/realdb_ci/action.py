@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from realdb_ci import __version__, results, run, runner, services, suite
+from realdb_ci import __version__, results, run, runner, services, signals, suite
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
@@ -34,8 +33,7 @@ HOME = (CACHES if os.access(CACHES, os.W_OK) else Path(tempfile.gettempdir())) /
 
 def main() -> NoReturn:
     """Do the step and end the process with its number."""
-    signal.signal(signal.SIGINT, _interrupt_once)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    signals.interrupt_once()
     environ = dict(os.environ)
     log = runner.Log(obeys=environ.get("GITHUB_ACTIONS") == "true")
     workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
@@ -121,22 +119,6 @@ class Job:
         return cls(inputs, project, config, seen, events, tuple(wanted), tuple(sorted({*extras, *drivers})))
 
 
-class Spans:
-    """Stretches of time, written once the suite's own record is whole: what comes first would open a record."""
-
-    def __init__(self) -> None:
-        self._spans: list[dict[str, object]] = []
-
-    def add(self, name: str, detail: str, start: float, stop: float) -> None:
-        """Remember one; times are seconds since the epoch."""
-        self._spans.append({"name": name, "detail": detail, "start": start, "stop": stop})
-
-    def write(self, events: Path) -> None:
-        """Append them to the events file."""
-        for span in self._spans:
-            run.append(events, "span", **span)
-
-
 def _work(step: Step, inputs: Inputs) -> int:
     """From the inputs to the end of the suite; returns our exit code for it."""
     job = Job.of(step, inputs)
@@ -145,38 +127,34 @@ def _work(step: Step, inputs: Inputs) -> int:
     name = project_name(job.project)
     step.log.line(f"realdb-ci {__version__}: {name}, {', '.join(job.services) or 'no service in sight'}")
     plan = dependencies.plan(job.project, step.workspace, inputs.install)
-    spans = Spans()
-    stores = _stores(step, job, plan, spans)
-    pulls = images.Pulls(step.log.line, spans.add)
+    stores = _stores(step, job, plan)
+    pulls = images.Pulls(step.log.line, step.span)
     kept = None
     # Without a cache service the folder goes with the container, and making one would be time lost.
     if job.config.snapshots and stores.warm.service is not None:
         kept = Snapshots(stores.warm.folder, name, stores.warm.restore)
     wishes = services.wishes(job.config)
-    try:
-        with (
-            step.log.deaf(),
-            siblings.reachable(),
-            Servers(pulls.notify, images.PATIENCE, kept) as servers,
-            Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
-        ):
-            with step.log.group("Environment and databases"):
-                step.log.line(f"What this run makes in Docker carries the label {RUN_LABEL}={servers.id}")
-                for service in job.services:
-                    servers.begin(wishes[service])
-                made = _environment(step, job, plan, stores)
-            child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
-            returncode = suite.run(child, step.log.write, servers.end_if_killed)
-            code = run.exit_code(returncode, job.project, job.events)
-        with step.log.deaf():
-            found = results.read(job.events)
-            ready = _ready(found)
-            if kept is not None:
-                step.log.line(f"Snapshots: {stores.warm.told(ready)}")
-            stores.keep({case.nodeid: case.duration for case in found.cases if case.finished}, ready)
-        return code
-    finally:
-        spans.write(job.events)
+    with (
+        step.log.deaf(),
+        siblings.reachable(),
+        Servers(pulls.notify, images.PATIENCE, kept) as servers,
+        Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
+    ):
+        with step.log.group("Environment and databases"):
+            step.log.line(f"What this run makes in Docker carries the label {RUN_LABEL}={servers.id}")
+            for service in job.services:
+                servers.begin(wishes[service])
+            made = _environment(step, job, plan, stores)
+        child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
+        returncode = suite.run(child, step.log.write, servers.end_if_killed)
+        code = run.exit_code(returncode, job.project, job.events)
+    with step.log.deaf():
+        found = results.read(job.events)
+        ready = _ready(found)
+        if kept is not None:
+            step.log.line(f"Snapshots: {stores.warm.told(ready)}")
+        stores.keep({case.nodeid: case.duration for case in found.cases if case.finished}, ready)
+    return code
 
 
 def _ready(found: results.Results) -> float:
@@ -186,14 +164,14 @@ def _ready(found: results.Results) -> float:
     return sum(servers) + sum(schemas)
 
 
-def _stores(step: Step, job: Job, plan: dependencies.Plan, spans: Spans) -> Stores:
+def _stores(step: Step, job: Job, plan: dependencies.Plan) -> Stores:
     kept = Kept(
         project_name(job.project),
         step.environ.get("GITHUB_RUN_ID", "0"),
         packages.key(plan, job.inputs.python_version, *job.extras),
         HOME,
         lambda text: step.log.problem("warning", "realdb-ci", text),
-        spans.add,
+        step.span,
     )
     return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept)
 
@@ -216,24 +194,14 @@ def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) 
 
 
 def _suite(job: Job, made: environment.Environment, broker: Broker, split_flags: Sequence[str]) -> suite.Suite:
-    flags = [f"--realdb-events={job.events}", *split_flags]
-    flags += [f"--realdb-service={service}" for service in job.inputs.services]
-    if job.inputs.engine:
-        flags.append(f"--realdb-engine={job.inputs.engine}")
+    flags = suite.flags(job.events, job.inputs.services, job.inputs.engine)
     activated = made.variables()
     activated["PATH"] = f"{activated['PATH']}{os.pathsep}{job.visible.get('PATH', os.defpath)}"
     return suite.Suite(
         job.project,
         job.inputs.pytest_args,
-        flags,
+        [*flags, *split_flags],
         {BROKER_VARIABLE: broker.address, **activated},
         inherited=job.visible,
         interpreter=made.interpreter,
     )
-
-
-def _interrupt_once(number: int, _frame: object) -> None:
-    """Turn the first signal into KeyboardInterrupt; the clean-up that follows is short and not interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)

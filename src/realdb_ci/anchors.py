@@ -25,6 +25,9 @@ FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages", ".venv", "venv", 
 class Anchors:
     """A pytest plugin object that marks failed reports with ``{"anchor": {path, line} | None, "message": str}``.
 
+    Attributes:
+        path: given a source file's name, its path inside the repository; None for foreign and generated code.
+
     Args:
         repo_root: the folder that paths are relative to; lines outside it are nobody's to fix.
     """
@@ -32,7 +35,7 @@ class Anchors:
     def __init__(self, repo_root: Path) -> None:
         self._root = os.path.realpath(repo_root)
         self._foreign = tuple(_foreign_prefixes(self._root))
-        self._relative = functools.cache(self._look_up)
+        self.path = functools.cache(self._look_up)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -63,11 +66,11 @@ class Anchors:
 
     def _anchor(self, raised: BaseException) -> dict[str, Any] | None:
         """The deepest frame inside the repository, or the line that Python could not parse."""
-        if isinstance(raised, SyntaxError) and raised.filename and (path := self._relative(raised.filename)):
+        if isinstance(raised, SyntaxError) and raised.filename and (path := self.path(raised.filename)):
             return {"path": path, "line": raised.lineno or 1}
         found = None
         for frame, line in traceback.walk_tb(raised.__traceback__):
-            path = self._relative(frame.f_code.co_filename)
+            path = self.path(frame.f_code.co_filename)
             # A helper that asks pytest to hide it is not where its author wants people to look.
             if path and frame.f_locals.get("__tracebackhide__") is not True:
                 found = {"path": path, "line": line}

@@ -100,7 +100,7 @@ class Broker:
             case "get":
                 return {"server": self._source.get(Wish.from_dict(request["wish"])).to_dict()}
             case "log":
-                return {"log": self._source.log(Wish.from_dict(request["wish"]))}
+                return {"log": self._source.log(Wish.from_dict(request["wish"]), request["since"])}
             case "built":
                 self._source.built(Wish.from_dict(request["wish"]))
                 return {}
@@ -127,9 +127,9 @@ class RemoteServers:
         """The owner's server, once it is ready."""
         return Server.from_dict(self._ask(ask="get", wish=wish.to_dict())["server"])
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of the owner's server."""
-        return str(self._ask(ask="log", wish=wish.to_dict())["log"])
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of the owner's server; see ``Source``."""
+        return str(self._ask(ask="log", wish=wish.to_dict(), since=since)["log"])
 
     def built(self, wish: Wish) -> None:
         """Tell the owner that a template has been finished on that server."""

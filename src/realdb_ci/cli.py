@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from realdb_ci import __version__
+from realdb_ci import __version__, signals
 from realdb_ci.config import ENGINE_CHOICES
 from realdb_ci.errors import RealdbError
 
@@ -39,6 +38,13 @@ _ENGINE = click.option("--engine", type=click.Choice(ENGINE_CHOICES), help="How 
 _STRICT = click.option(
     "--strict", is_flag=True, default=None, help="Never fall through to another engine or major version."
 )
+_OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".realdb-ci"),
+    show_default=True,
+    help="Folder for the reports and for events.jsonl, the record of a run.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,13 +58,7 @@ def cli() -> None:
 @_SERVICES
 @_ENGINE
 @_STRICT
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".realdb-ci"),
-    show_default=True,
-    help="Folder for events.jsonl, junit.xml and summary.md.",
-)
+@_OUT
 @click.pass_obj
 def run(pytest_arguments: tuple[str, ...], /, projects: tuple[Path, ...], out: Path, **flags: Any) -> int:
     """Run each project's tests on real databases and report.
@@ -75,13 +75,7 @@ def run(pytest_arguments: tuple[str, ...], /, projects: tuple[Path, ...], out: P
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".realdb-ci"),
-    show_default=True,
-    help="Folder for the reports.",
-)
+@_OUT
 def report(files: tuple[str, ...], out: Path) -> int:
     """Report runs that were recorded before: events.jsonl files, JUnit XML files, folders of them, patterns.
 
@@ -111,8 +105,7 @@ def doctor(project: Path, **flags: Any) -> int:
 
 def main() -> None:
     """Run the command line and end the process with its number."""
-    signal.signal(signal.SIGINT, _interrupt_once)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    signals.interrupt_once()
     try:
         code = cli.main(standalone_mode=False)
     except RealdbError as problem:
@@ -124,13 +117,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         code = 130
     sys.exit(code)
-
-
-def _interrupt_once(number: int, _frame: object) -> None:
-    """Turn the first signal into KeyboardInterrupt; the clean-up that follows is short and not interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)
 
 
 def _split(flags: dict[str, Any]) -> dict[str, Any]:

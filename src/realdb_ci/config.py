@@ -65,6 +65,16 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _count(value: Any) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise ValueError("it is a whole number") from None
+    if isinstance(value, bool | float) or number < 0:
+        raise ValueError("it is a whole number, 0 or more")
+    return number
+
+
 def settings_root(start: Path) -> Path:
     """The folder whose pyproject.toml holds the settings: the nearest from ``start`` up to its repository."""
     for folder in (start, *start.parents):
@@ -112,6 +122,7 @@ class Config:
         mirror: a registry that holds the images under the same names, such as ``localhost:5000``.
         redis: fake (fakeredis, in this process) or real (a server, like the other services).
         keep: whether the database of a failed test that is marked ``realdb(commit=True)`` stays to be looked into.
+        n_plus_one: how often one line may send the same statement in a test before that is a warning; 0 for never.
         startup_timeout: seconds a server may take from its start to its first answer.
         snapshots: whether a server's data, with its finished schema, are kept for the next run.
         cache: our folder for what this user's runs keep, None where the environment names none; no setting.
@@ -127,6 +138,7 @@ class Config:
     mirror: str = _setting("", _text)
     redis: str = _setting("fake", _redis)
     keep: bool = _setting(default=False, read=_switch)
+    n_plus_one: int = _setting(10, _count)
     startup_timeout: float = _setting(60.0, _seconds)
     snapshots: bool = _setting(default=True, read=_switch)
     cache: Path | None = field(default=None, compare=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import re
 import secrets
 import threading
 import time
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 
 # Where one of these is given, some collected tests will not run: only the end of collection shows the need.
 _DESELECTING = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise")
+# Where one of these is given, none will run.
+_LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 
 
 MARK_WORDS = (COMMIT,)
+LIBRARIES = {"sqlalchemy": "postgres", "pymongo": "mongodb"}
 
 
 class Hub:
@@ -63,9 +67,12 @@ class Hub:
         self._said: set[str] = set()
         self._late: list[str] = []
         self._kept = Kept(pytest_config)
+        self.working = 0
+        """How many of our own steps are under way; then no code of the project is."""
         self._lock = threading.Lock()
         option = pytest_config.option
-        self._eager = not option.collectonly and not any(getattr(option, one, None) for one in _DESELECTING)
+        self._looks_only = any(getattr(option, one, None) for one in _LOOKING)
+        self._eager = not self._looks_only and not any(getattr(option, one, None) for one in _DESELECTING)
 
     # What fixtures ask.
 
@@ -99,16 +106,22 @@ class Hub:
     def step(self, name: str, detail: str = "") -> Iterator[None]:
         """Record the body's time as a span; turn an error of ours into a plain failure."""
         began, problem = time.time(), None
+        self.working += 1
         try:
             yield
         except RealdbError as raised:
             problem = raised
         finally:
+            self.working -= 1
             self.record("span", {"name": name, "detail": detail, "start": began, "stop": time.time()})
         if problem is not None:
             self._report(problem)
             # pytest would show causes, too, of which the message holds all a reader needs.
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
+
+    def needs(self, library: str) -> bool:
+        """Whether a collected test needs the service that this library speaks to."""
+        return LIBRARIES.get(library) in self._needed
 
     # What a broker asks in the name of other processes (see ``servers.Source``).
 
@@ -131,9 +144,17 @@ class Hub:
                 self._say(server.headline)
         return server
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of a server."""
-        return self._source.log(wish)
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of a server; see ``servers.Source``."""
+        return self._source.log(wish, since)
+
+    def log_of_test(self, service: str, since: float) -> str:
+        """What a server logged of this test process's databases since then."""
+        if service not in self._needed:
+            return ""
+        ours = re.compile(rf"{re.escape(self.database_name())}(?![0-9])")
+        lines = self.log(self._wishes[service], since).splitlines()
+        return "\n".join(line for line in lines if ours.search(line))
 
     def built(self, wish: Wish) -> None:
         """Take notice of a finished template."""
@@ -157,7 +178,7 @@ class Hub:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start what the selected tests need; in a worker also wait, so that no test's clock does."""
-        if self._pytest.option.collectonly:
+        if self._looks_only:
             return
         for item in session.items:
             self._need(item)
@@ -238,13 +259,15 @@ class Hub:
                     self.begin(self._wishes[service])
 
     def _wait(self) -> list[str]:
-        lines = []
+        lines, began = [], time.time()
         for service in self._needed:
             try:
                 lines.append(self.get(self._wishes[service]).headline)
             except RealdbError as problem:
                 self._report(problem)
                 lines.append(f"{service}: {problem}")
+        if lines:
+            self.record("span", {"name": "wait for servers", "start": began, "stop": time.time()})
         return lines
 
     def _report(self, problem: RealdbError) -> None:

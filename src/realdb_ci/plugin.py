@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realdb_ci.anchors import Anchors
 from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, project_name, repository_root, settings_root
 from realdb_ci.errors import SettingError
+from realdb_ci.evidence import Evidence
 from realdb_ci.hub import Hub, fixture_modules
 from realdb_ci.services.access import ACCESS
+from realdb_ci.timing.watch import Watch
 
 if TYPE_CHECKING:
     from realdb_ci.recorder import Recorder
@@ -72,9 +75,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(problem)) from None
     config.stash[ACCESS] = hub
     config.addinivalue_line(
-        "markers", "realdb(commit=False): commit=True gives the test real commits in a database of its own"
+        "markers",
+        "realdb(commit=False, max_queries=None): commit=True gives the test real commits in a database of its own; "
+        "max_queries=20 fails it when it sends more statements than that",
     )
     config.pluginmanager.register(hub, "realdb_ci-hub")
+    config.pluginmanager.register(Evidence(hub), "realdb_ci-evidence")
+    config.pluginmanager.register(Watch(hub, Anchors(repository_root(config.rootpath)).path), "realdb_ci-watch")
     for module in fixture_modules(settings):
         config.pluginmanager.register(module)
 
@@ -83,8 +90,6 @@ def _record(config: pytest.Config, *, is_worker: bool) -> Recorder | None:
     """Register what records; a worker finds the failing lines, and its controller writes the file."""
     if not config.option.realdb_events:
         return None
-    from realdb_ci.anchors import Anchors
-
     root = repository_root(config.rootpath)
     config.pluginmanager.register(Anchors(root), "realdb_ci-anchors")
     if is_worker:

@@ -22,6 +22,7 @@ import pytest
 from realdb_ci import __version__
 from realdb_ci.anchors import ATTRIBUTE
 from realdb_ci.errors import SettingError
+from realdb_ci.timing.watch import ATTRIBUTE as QUERIES
 
 VERSION = 1
 # Characters kept of one traceback or one captured stream: enough for a person, bounded for the file.
@@ -46,7 +47,7 @@ class Recorder:
         self._project = project
         self._lock = threading.Lock()
         self._attempts: Counter[str] = Counter()
-        self._began = time.time()
+        self._began = self._opened = time.time()
         self._rootpath = repo_root
         self._collected = False
         self._broken: OSError | None = None
@@ -83,6 +84,7 @@ class Recorder:
         """Open the record of this project."""
         config = session.config
         self._rootpath = config.rootpath
+        self._opened = time.time()
         self.write(
             "run",
             version=VERSION,
@@ -148,6 +150,8 @@ class Recorder:
     # How it is done.
 
     def _write_collected(self, cases: list[dict[str, Any]]) -> None:
+        if not self._collected:
+            self.write("span", name="collection", start=self._opened, stop=time.time())
         self._collected = True
         self.write("collected", count=len(cases), cases=cases)
 
@@ -171,6 +175,7 @@ class Recorder:
             longrepr=text,
             sections=[[name, _bounded(section)] for name, section in report.sections] if tells else [],
             subtest=_subtest(report),
+            **getattr(report, QUERIES, {}),  # only where there were any
         )
 
     def _case(self, nodeid: str, location: tuple[str, int | None, str] | None) -> dict[str, Any]:

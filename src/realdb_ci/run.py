@@ -122,12 +122,8 @@ def _snapshots(configs: Mapping[Path, Config]) -> Snapshots | None:
 
 
 def _suite(project: Path, order: Order, events: Path, broker: Broker, console: Console) -> suite.Suite:
-    flags = [f"--realdb-events={events}"]
-    flags += [f"--realdb-service={service}" for service in order.flags.get("services", ())]
-    if order.flags.get("engine"):
-        flags.append(f"--realdb-engine={order.flags['engine']}")
-    if order.flags.get("strict"):
-        flags.append("--realdb-strict")
+    told = order.flags
+    flags = suite.flags(events, told.get("services", ()), told.get("engine"), strict=bool(told.get("strict")))
     inherited = suite.inheritable(order.environ)
     broker_address = {BROKER_VARIABLE: broker.address}
     return suite.Suite(
@@ -137,9 +133,10 @@ def _suite(project: Path, order: Order, events: Path, broker: Broker, console: C
 
 def exit_code(returncode: int, project: Path, events: Path) -> int:
     """Our exit code for a child's; one that did not end as pytest ends is noted in the events."""
-    told = results.read(events).suites[-1:]
-    if returncode == results.USAGE_ERROR and not any(suite.problems for suite in told):
-        append(events, "problem", **REFUSED.to_dict())
+    if returncode == results.USAGE_ERROR:
+        # A setting that our plugin refused has been told already.
+        if not any(suite.problems for suite in results.read(events).suites[-1:]):
+            append(events, "problem", **REFUSED.to_dict())
     elif returncode not in PYTEST_CODES:
         append(events, "died", returncode=returncode, project=project_name(project.resolve()))
     return results.FROM_PYTEST.get(returncode, 1)

@@ -20,8 +20,13 @@ from typing import TextIO
 MESSAGE_LIMIT = 4096
 
 
-def escaped(text: str, *, also: str = "") -> str:
-    """The text as the data of a command; ``also`` names further characters to encode."""
+def command(name: str, data: str, **properties: str) -> str:
+    """A workflow command on one line, whatever its texts hold; properties that say nothing are left out."""
+    told = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items() if value)
+    return f"::{name} {told}".rstrip() + f"::{_escaped(data)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
     for character in "%\r\n" + also:
         text = text.replace(character, f"%{ord(character):02X}")
     return text
@@ -89,7 +94,6 @@ class Log:
 
     def command(self, name: str, data: str, **properties: str) -> None:
         """One workflow command; where nobody obeys them, a plain line."""
-        words = ",".join(f"{key}={escaped(value, also=':,')}" for key, value in properties.items() if value)
         with self._lock:
             if not self._obeys:
                 if name in ("error", "warning", "notice", "group"):
@@ -97,7 +101,7 @@ class Log:
                 return
             stopped = bool(self._token)
             self._resume()
-            self.line(f"::{name}{' ' if words else ''}{words}::{escaped(data)}")
+            self.line(command(name, data, **properties))
             if stopped:
                 self._stop()
 

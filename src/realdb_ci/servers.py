@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Protocol, Self
 
 from realdb_ci import engines, services
@@ -34,8 +36,13 @@ class Source(Protocol):
             RealdbError: it could not be had; every later call raises the same.
         """
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of that server, empty where there is none to read."""
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of that server, empty where there are none to read.
+
+        Args:
+            wish: which server.
+            since: seconds since the epoch, for the lines from then on; None for the last few lines.
+        """
 
     def built(self, wish: Wish) -> None:
         """Take notice that a template has been finished on that server, and no test has run on it yet."""
@@ -85,10 +92,13 @@ class Servers:
         """The server, once it is ready."""
         return self._future(wish).result().server
 
-    def log(self, wish: Wish) -> str:
-        """The last log lines of that server."""
+    def log(self, wish: Wish, since: float | None = None) -> str:
+        """Log lines of that server; see ``Source``."""
         future = self._pending.get(wish)
-        return future.result().log() if future and future.done() and not future.exception() else ""
+        if future is None or not future.done() or future.exception():
+            return ""
+        running = future.result()
+        return running.log() if since is None else running.log_since(since)
 
     def built(self, wish: Wish) -> None:
         """Keep that server's data for the next run; trouble is told and changes nothing."""
@@ -134,7 +144,8 @@ class Servers:
 
     def _start(self, wish: Wish) -> Running:
         try:
-            return engines.start(services.get(wish.service), wish, self._run)
+            running = engines.start(services.get(wish.service), wish, self._run)
+            return replace(running, server=replace(running.server, ready=time.time()))
         except RealdbError as problem:
             self._run.notify(Notice(wish.service, "failed", str(problem)))
             raise

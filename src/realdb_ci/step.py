@@ -44,6 +44,10 @@ class Step:
             with contextlib.suppress(OSError):
                 run.append(self.out / run.EVENTS, event, **fields)
 
+    def span(self, name: str, detail: str, start: float, stop: float) -> None:
+        """Note a stretch of time; times are seconds since the epoch."""
+        self.append("span", name=name, detail=detail, start=start, stop=stop)
+
     def tell(self, problem: RealdbError) -> None:
         """Note a problem: the reports tell of it; before there is a place for them, the log does."""
         self.append("problem", **problem.to_dict())

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,19 @@ class Suite:
         # Where a project switches entry points off, our plugin still has to come in.
         plugin = ["-p", "realdb_ci.plugin"] if self.inherited.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else []
         return [str(self.interpreter), "-m", "pytest", *plugin, *colour, *self.flags, *self.arguments]
+
+
+def flags(events: Path, services: Iterable[str], engine: str | None, *, strict: bool = False) -> list[str]:
+    """Our plugin's options.
+
+    Args:
+        events: the events file.
+        services: images or URLs that the user named.
+        engine: how to get servers; empty for the project's own setting.
+        strict: never fall through to another engine or major version.
+    """
+    told = [f"--realdb-events={events}", *(f"--realdb-service={service}" for service in services)]
+    return told + ([f"--realdb-engine={engine}"] if engine else []) + (["--realdb-strict"] if strict else [])
 
 
 def inheritable(environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Span, Suite
+from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Repeat, Results, Server, Span, Suite
 
 # A machine that is busy with databases is no reason for a property to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -69,6 +69,11 @@ PHASE = st.builds(
     longrepr=TEXT,
     sections=st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple),
     subtest=st.none() | TEXT,
+    queries=st.integers(0, 1000),
+    query_seconds=NUMBER,
+    repeats=st.lists(
+        st.builds(Repeat, TEXT, st.integers(2, 999), NUMBER, TEXT, st.none() | st.integers(1, 99)), max_size=2
+    ).map(tuple),
 )
 CASE = st.builds(
     Case,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from strategies import RESULTS, patient
 
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.notes import Note, notes
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Suite
+from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Repeat, Results, Suite
 
 HELPER, TEST = Anchor("desk/fees.py", 3), Anchor("tests/test_desk.py", 9)
 
@@ -163,3 +164,45 @@ def test_any_results_are_noted_within_limits(tmp_path_factory: pytest.TempPathFa
         assert len(note.message.encode()) <= 9_000
         assert len(note.details.encode()) <= 30_000
         assert note.path == "" or (root / note.path).is_file()
+
+
+@pytest.mark.parametrize(
+    ("suite", "title", "words"),
+    [
+        (Suite("desk", exitstatus=5), "No tests were collected in desk", "testpaths"),
+        (Suite("desk", exitstatus=3), "The suite did not succeed in desk", "internal error"),
+        (Suite("", returncode=-9), "The suite did not succeed", "signal 9"),
+        (Suite("desk", exitstatus=2, interrupted=True), "The suite did not succeed in desk", "interrupted"),
+    ],
+)
+def test_red_suite_that_nothing_explains_is_noted(suite: Suite, title: str, words: str, root: Path) -> None:
+    """One note that says how pytest ended; a failure or a problem would say more."""
+    [note] = notes(Digest(Results((suite,))), root)
+    assert (note.title, note.level) == (title, "failure")
+    assert words in note.message
+    explained = replace(suite, problems=(Problem("The disk is full"),))
+    assert [one.title for one in notes(Digest(Results((explained,))), root)] == ["The disk is full"]
+
+
+def test_repeated_statement_is_a_warning_on_its_line(root: Path) -> None:
+    """Once for each line, with the test where it came most often; failures come before it."""
+    few, many, elsewhere = (
+        Repeat("SELECT fee", 11, 0.1, HELPER.path, HELPER.line),
+        Repeat("SELECT fee WHERE id = %(id)s", 30, 0.25, HELPER.path, HELPER.line),
+        Repeat("find fees {id: ?}", 12, 0.5, "gone.py", 5),
+    )
+    cases = [
+        case(name, Phase(f"t.py::{name}", "call", "passed", repeats=(repeat,)))
+        for name, repeat in (("test_few", few), ("test_many", many), ("test_elsewhere", elsewhere))
+    ]
+    failure, *warnings = told(root, *cases, case())
+    assert failure.level == "failure"
+    assert [(one.path, one.line, one.level) for one in warnings] == [
+        (HELPER.path, HELPER.line, "warning"),
+        ("", 1, "warning"),
+    ]
+    assert warnings[0].title == "30 times the same statement from one line"
+    assert warnings[0].message.splitlines() == [
+        "30 times the same statement from one line, 250 ms in the database, in tests/test_desk.py::test_many:",
+        "SELECT fee WHERE id = %(id)s",
+    ]

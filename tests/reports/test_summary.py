@@ -14,7 +14,7 @@ from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.markdown import code, escape, fence, size
 from realdb_ci.reports.summary import BUDGET, render
 from realdb_ci.reports.text import one_line
-from realdb_ci.results import Anchor, Case, Phase, Problem, Results, Server, Suite
+from realdb_ci.results import Anchor, Case, Phase, Problem, Repeat, Results, Server, Suite
 
 
 def failed(number: int = 1, message: str = "AssertionError: assert 1 == 2") -> Case:
@@ -84,7 +84,7 @@ def test_failures_servers_and_slowest_are_told() -> None:
         "| <code>postgres</code> | <code>17.2</code> | docker | <code>postgres&#64;sha256:abc</code> | 1.50 s |"
         in text
     )
-    assert "| <code>tests/a.py::test_slow</code> | 2.50 s | 0 ms | 2.50 s | 0 ms |" in text
+    assert "| <code>tests/a.py::test_slow</code> | 2.50 s | 0 ms | 2.50 s | 0 ms |  |  |" in text
     assert "| <code>tests/a.py::test_flaky</code> | 2 | <code>tests/a.py:4</code> | <code>Timeout</code> |" in text
     assert all(part in text for part in ("**No mongod**", "Why: not on PATH", "Fix: Install it.", "\nlog line\n"))
 
@@ -109,3 +109,15 @@ def test_one_broken_fixture_is_one_row() -> None:
     text = render(Digest(Results((Suite("desk", cases=cases, exitstatus=1),))))
     assert text.count("No server") == 1
     assert "<code>t.py::test_0 and 211 more</code>" in text
+
+
+def test_statements_are_told_with_their_line_and_time() -> None:
+    """What one line sent again and again, and what the slowest tests sent in all."""
+    repeat = Repeat("SELECT a | b", 12, 0.04, "app.py", 7)
+    phase = Phase("t.py::test_n", "call", "passed", duration=2.0, queries=14, query_seconds=0.5, repeats=(repeat,))
+    suite = Suite("desk", cases=(Case("t.py::test_n", "t.py", 1, (phase,)),), exitstatus=0)
+    text = render(Digest(Results((suite,))))
+    row = "| <code>app.py:7</code> | 12 | 40 ms | <code>SELECT a &#124; b</code> | <code>t.py::test_n</code> |"
+    assert row in text
+    assert "| <code>t.py::test_n</code> | 2.00 s | 0 ms | 2.00 s | 0 ms | 500 ms | 14 |" in text
+    assert_whole(text)

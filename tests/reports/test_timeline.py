@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from strategies import RESULTS, TEXT, patient
 
 from realdb_ci.reports.mermaid import MOST_BARS, TEXT_LIMIT, gantt
-from realdb_ci.reports.timeline import Bar, Step, steps, timeline
-from realdb_ci.results import Case, Phase, Results, Span, Suite
+from realdb_ci.reports.timeline import Bar, Step, reporting, steps, timeline
+from realdb_ci.results import Case, Phase, Results, Server, Span, Suite
 
 T = 1_700_000_000.0
 # A task of Mermaid's grammar: a name without its signs, a colon, an optional tag, two numbers.
@@ -46,6 +46,29 @@ def test_bars_tell_what_happened_when() -> None:
         Bar("desk", "gw2", "1 test", 3.0, 6.0, 1),
         Bar("desk", "gw10", "1 test", 3.0, 5.0, 1),
     )
+
+
+def test_chart_begins_with_what_was_made_ready() -> None:
+    """The environment, the boot of each server that this run started (two suites used it once), collection."""
+    ours = Server("postgres", seconds=3.0, ready=T - 1)
+    theirs = Server("mongodb", seconds=9.0, ready=T, owned=False)
+    spans = (Span("environment", "", T - 5, T - 2), Span("collection", "", T, T + 1))
+    desk = Suite("desk", start=T, duration=4.0, cases=(case(1, None, 2, 3),), servers=(ours, theirs), spans=spans)
+    shop = Suite("shop", start=T + 4, duration=1.0, servers=(ours,))
+    assert timeline(Results((desk, shop))) == (
+        Bar("", "servers", "start postgres", 1.0, 4.0),
+        Bar("desk", "main", "environment", 0.0, 3.0),
+        Bar("desk", "main", "collection", 5.0, 6.0),
+        Bar("desk", "main", "1 test", 7.0, 8.0, 1),
+        Bar("desk", "main", "end", 8.0, 9.0),
+    )
+    assert reporting(Results((desk,)), T + 4, T + 6) == (Bar("", "report", "report", 9.0, 11.0),)
+
+
+def test_report_nobody_asks_about_has_no_bar() -> None:
+    """Neither has one of a run without any time of day, such as a foreign file's."""
+    assert reporting(Results((Suite("desk", start=T),)), 0.0, T) == ()
+    assert reporting(Results((Suite("desk"),)), T, T + 1) == ()
 
 
 def test_steps_are_added_up() -> None:

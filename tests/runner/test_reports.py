@@ -47,7 +47,8 @@ def test_report_reaches_what_the_token_may_write(
 def test_every_annotation_lands_on_the_line_that_failed(machine: MakeMachine, github: FakeGitHub) -> None:
     """On an existing file, and on the line whose text is the failing one; the run is the head commit's."""
     github.permissions |= EVERYTHING
-    one, _ = run(machine)
+    one, done = run(machine)
+    assert len(github.checks) == 1, (github.requests, done.raw)
     (check,) = github.checks.values()
     assert (check["head_sha"], check["conclusion"], check["status"]) == (HEAD, "failure", "completed")
     marked = []

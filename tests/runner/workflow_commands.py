@@ -1,23 +1,16 @@
 """What GitHub's runner makes of a step's log: commands, annotations, groups, masks.
 
-Written from the behaviour of ``ActionCommand.cs``, ``ActionCommandManager.cs`` and ``ExecutionContext.cs``.
+Written from the behaviour of ``ActionCommandManager.cs`` and ``ExecutionContext.cs``.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-KNOWN = {
-    *("error", "warning", "notice", "debug", "group", "endgroup", "add-mask", "add-matcher", "remove-matcher"),
-    *("echo", "stop-commands", "set-output", "save-state", "set-env", "add-path"),
-}
-ISSUES = ("error", "warning", "notice")
+from runner_log import COMMANDS, ends, obeyed
+
 ISSUES_OF_A_KIND = 10
 MESSAGE_LIMIT = 4096
-_NEW = re.compile(r"^\s*::(?P<name>[^\s:]+)(?:\s(?P<properties>.*?))?::(?P<data>.*)$")
-_OLD = re.compile(r"##\[(?P<name>[\w-]+)(?:\s(?P<properties>[^\]]*))?\](?P<data>.*)$")
-_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%3B", ";"), ("%5D", "]"))
 
 
 @dataclass(frozen=True)
@@ -57,28 +50,22 @@ class StepLog:
         return [issue for issue in self.issues if issue.kind == kind]
 
     def _line(self, line: str) -> None:
-        found = _NEW.match(line) or _OLD.search(line)
-        name = found["name"].lower() if found else ""
         if self._token:
-            if name == self._token.lower():
+            if ends(line, self._token):
                 self._token = ""
             else:
                 self._show(line)
             return
-        if found is None or name not in KNOWN:
+        found = obeyed(line)
+        if found is None:
             self._show(line)
-            return
-        properties = {}
-        for pair in (found["properties"] or "").split(";" if line.find("##[") == found.start() else ","):
-            key, equals, value = pair.partition("=")
-            if equals and value:
-                properties[key.strip().lower()] = _decoded(value)
-        self._obey(name, properties, _decoded(found["data"], data=True))
+        else:
+            self._obey(found.name, found.properties, found.data)
 
     def _obey(self, name: str, properties: dict[str, str], data: str) -> None:
         match name:
             case "stop-commands":
-                if not data or data.lower() in KNOWN or data.lower() == "pause-logging":
+                if not data or data.lower() in COMMANDS or data.lower() == "pause-logging":
                     self.failed.append(f"invalid stop-commands token {data!r}")
                 else:
                     self._token = data
@@ -115,9 +102,3 @@ class StepLog:
         for mask in sorted(self.masks, key=len, reverse=True):
             text = text.replace(mask, "***")
         return text
-
-
-def _decoded(text: str, *, data: bool = False) -> str:
-    for code, character in _ESCAPES[:2] if data else _ESCAPES:
-        text = text.replace(code, character)
-    return text.replace("%25", "%")

@@ -215,6 +215,8 @@ def take_step(database: Db, step: tuple[str, str, str, int], session: ClientSess
             collection.delete_one({"_id": _id}, session=session)
 
 
+# PyMongo's own threads draw random numbers at any time, which Hypothesis takes for something that strategies do.
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module:hypothesis.errors.HypothesisDeprecationWarning")
 @given(steps=STEPS, at_once=st.booleans())
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_writes_leave_a_trace(

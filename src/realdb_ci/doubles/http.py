@@ -1,7 +1,7 @@
 """HTTP: what a third party answers, decided by the test, and nothing of our own machinery cut off.
 
-``httpserver`` (pytest-httpserver) and ``respx_mock`` (respx) come from their own plugins. Here are ``responses``,
-which lets through what is no third party, and ``http_faults``, for the answers nobody likes to get.
+``httpserver`` and ``respx_mock`` are those of their own plugins, explained. ``responses`` lets through what is no
+third party, and ``http_faults`` gives the answers nobody likes to get.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from realdb_ci.doubles.extras import needs
 from realdb_ci.doubles.faults import HttpFaults
 
 if TYPE_CHECKING:
+    from pytest_httpserver import HTTPServer
     from responses import RequestsMock
+    from respx import MockRouter
 
 # Docker's client speaks HTTP over its socket or pipe; embedded servers, moto and httpserver answer on loopback.
 _SOCKETS = r"http\+[a-z]+://"
@@ -32,6 +34,24 @@ _PRIVATE = r"10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(?:1[6-9]|2\d|3[01])\.\d+
 def _faults() -> HttpFaults:
     """The faults of this test, which stubs step back for."""
     return HttpFaults()
+
+
+@pytest.fixture
+def httpserver(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> HTTPServer:
+    """Third party on 127.0.0.1 (pytest-httpserver): ``httpserver.expect_request(path).respond_with_json(...)``."""
+    with needs(pytestconfig, "httpserver", "http"):
+        import pytest_httpserver  # noqa: F401  # or asking for the plugin's fixture would be asking for ours
+    server: HTTPServer = request.getfixturevalue("httpserver")
+    return server
+
+
+@pytest.fixture
+def respx_mock(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> MockRouter:
+    """Stubs for ``httpx`` (respx): ``respx_mock.get(url).respond(json=...)``; others are refused."""
+    with needs(pytestconfig, "respx_mock", "http"):
+        import respx  # noqa: F401
+    router: MockRouter = request.getfixturevalue("respx_mock")
+    return router
 
 
 @pytest.fixture

@@ -101,13 +101,15 @@ class Running:
     Attributes:
         server: the server.
         stop: ends it.
-        log: its last log lines.
+        log: its last lines.
+        log_since: the lines it wrote since then, in seconds since the epoch; none of a server that was given.
         keep: keeps its data as they are now for the next run.
     """
 
     server: Server
     stop: Callable[[], None] = field(default=lambda: None)
     log: Callable[[], str] = field(default=lambda: "")
+    log_since: Callable[[float], str] = field(default=lambda _: "")
     keep: Callable[[], None] = field(default=lambda: None)
 
 

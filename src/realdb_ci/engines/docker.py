@@ -172,7 +172,13 @@ class _Launch:
                 wrapped, command = container.get_wrapped_container(), recipe.backup.command
                 slot.save(lambda: Exec(wrapped, command), secret, self.run)
 
-        return Running(server, lambda: _stop(container), lambda: _log(container), keep)
+        return Running(
+            server,
+            stop=lambda: _stop(container),
+            log=lambda: _log(container, tail=LOG_LINES),
+            log_since=lambda since: _log(container, since=since),
+            keep=keep,
+        )
 
     def _container(self, recipe: ContainerRecipe, *, restoring: bool) -> DockerContainer:
         from testcontainers.core.container import DockerContainer
@@ -225,7 +231,7 @@ def _starting(service: Service, url: str, container: DockerContainer) -> ready.S
             return None
         return f"exit code {state['ExitCode']}" + (", out of memory" if state.get("OOMKilled") else "")
 
-    return ready.Starting(service, url, dead, lambda: _log(container))
+    return ready.Starting(service, url, dead, lambda: _log(container, tail=LOG_LINES))
 
 
 def _stop(container: DockerContainer) -> None:
@@ -236,10 +242,11 @@ def _stop(container: DockerContainer) -> None:
         container.stop()
 
 
-def _log(container: DockerContainer) -> str:
+def _log(container: DockerContainer, **part: Any) -> str:
+    """A part of its log, named as docker's client does."""
     from docker.errors import DockerException
 
     with contextlib.suppress(DockerException):
-        lines: bytes = container.get_wrapped_container().logs(tail=LOG_LINES)
-        return lines.decode("utf-8", "replace")
+        lines: Any = container.get_wrapped_container().logs(**part)
+        return str(lines, "utf-8", "replace")
     return ""

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +37,8 @@ STOP_SECONDS = 5.0
 PREPARE_SECONDS = 120.0
 # Less free memory than this, and the data goes to the disk instead.
 MEMORY_BYTES = 1 << 30
+# How servers begin a line of their log: PostgreSQL in UTC, as its recipe says; MongoDB with an offset.
+_TIME = re.compile(r"^.{0,20}?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3})([+-]\d\d:\d\d)?")
 
 
 def offer(service: Service, wish: Wish) -> Offer:
@@ -169,7 +173,13 @@ class _Launch:
                 command = recipe.backup.command
                 self.slot.save(lambda: _Copy(self.account, command, home), secret, self.run)
 
-        return Running(server, lambda: _stop(process, recipe, home), lambda: _tail(log), keep)
+        return Running(
+            server,
+            stop=lambda: _stop(process, recipe, home),
+            log=lambda: _tail(log),
+            log_since=lambda since: _since(log, since),
+            keep=keep,
+        )
 
     def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot) -> str:
         """Put an earlier run's data where the recipe would have made new ones; return the password in them."""
@@ -258,6 +268,21 @@ def _tail(log: Path) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def _since(log: Path, since: float) -> str:
+    """What was written from a time on; lines without a time belong to the one above them."""
+    kept, began = [], False
+    with contextlib.suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            told = None if began else _TIME.match(line)
+            began = began or (told is not None and _epoch(told) >= since)
+            kept += [line] if began else []
+    return "".join(kept)
+
+
+def _epoch(told: re.Match[str]) -> float:
+    return datetime.fromisoformat(told[1] + (told[2] or "+00:00")).timestamp()
 
 
 def _free_port() -> int:

@@ -7,6 +7,7 @@ that are made after it, last of all by the log.
 from __future__ import annotations
 
 import importlib
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -97,7 +98,7 @@ def publish(results: Results, out: Path, console: Console, github: GitHub | None
     """
     from realdb_ci.reports.digest import Digest
 
-    digest, place = Digest(results), Place(out, console, github, _client(github))
+    digest, place = Digest(results, time.time()), Place(out, console, github, _client(github))
     written = []
     for ladder in LADDERS:
         for name in ladder:

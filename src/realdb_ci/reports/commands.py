@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from realdb_ci import runner
 from realdb_ci.reports import Place
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.notes import FAILURE, WARNING, Note, notes
@@ -45,20 +46,11 @@ def render(told: Iterable[Note]) -> list[str]:
 
 
 def command(name: str, message: str, **properties: str) -> str:
-    """A workflow command on one line, whatever its texts hold."""
-    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
+    """A workflow command whose message is as long as the runner takes."""
     # Cut before it is escaped: an escape in two halves would say something else.
-    return f"::{name} {told}".rstrip() + f"::{_data(clean(message)[:MESSAGE_LIMIT])}"
+    return runner.command(name, clean(message)[:MESSAGE_LIMIT], **properties)
 
 
 def _properties(note: Note) -> dict[str, str]:
     line = {"file": note.path, "line": str(note.line)} if note.path else {}
     return {**line, "title": note.title}
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from realdb_ci.reports.findings import NOTICEABLE_SECONDS, Finding, findings, folded, grouped, of_phase
 from realdb_ci.reports.timeline import Bar, timeline
-from realdb_ci.results import Case, Problem, Results, Suite
+from realdb_ci.results import Case, Problem, Repeat, Results, Suite
 
 MOST_SLOW = 20
 
@@ -20,9 +20,11 @@ class Digest:
 
     Attributes:
         results: the run.
+        began: when reporting began, seconds since the epoch; 0 where nobody asks.
     """
 
     results: Results
+    began: float = 0.0
 
     @cached_property
     def outcomes(self) -> tuple[tuple[Suite, tuple[str, ...]], ...]:
@@ -52,6 +54,17 @@ class Digest:
             for suite, case in self._again
             if case.outcome == "flaky" and case.retried
         )
+
+    @cached_property
+    def repeats(self) -> tuple[tuple[Case, Repeat], ...]:
+        """What one line sent again and again, each line once: with the test where it did so most often."""
+        found: dict[tuple[str, int | None], tuple[Case, Repeat]] = {}
+        for case in self.results.cases:
+            for one in case.repeats:
+                known = found.get((one.path, one.line))
+                if known is None or known[1].count < one.count:
+                    found[one.path, one.line] = case, one
+        return tuple(sorted(found.values(), key=lambda pair: (-pair[1].count, pair[1].path, pair[1].line or 0)))
 
     @cached_property
     def slowest(self) -> tuple[Case, ...]:

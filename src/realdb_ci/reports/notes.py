@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.findings import Finding, ending, unexplained
-from realdb_ci.reports.text import clean, excerpt, middle_fit, one_line
-from realdb_ci.results import Anchor, Problem, Suite
+from realdb_ci.reports.text import clean, excerpt, middle_fit, one_line, seconds
+from realdb_ci.results import Anchor, Case, Problem, Repeat, Suite
 
 FAILURE, WARNING = "failure", "warning"
 # What stopped more than one test is told before what failed on its own, and what failed before what was flaky.
@@ -62,6 +62,7 @@ def notes(digest: Digest, root: Path) -> tuple[Note, ...]:
     for case, first in digest.retried:
         words = f"passed on attempt {case.attempts}"
         made.append(Note(*_place(first, exists), WARNING, _title(first, words), _message(first), _details(first)))
+    made += [_of_repeat(case, one, exists) for case, one in digest.repeats]
     made += [_of_ending(suite) for suite in digest.results.suites if unexplained(suite)]
     return tuple(made)
 
@@ -99,6 +100,14 @@ def _ranked(found: Iterable[Finding]) -> list[Finding]:
 def _of_problem(problem: Problem) -> Note:
     """A problem that no test has met: it came before the first one."""
     return Note("", 1, FAILURE, one_line(problem.what, TITLE_LIMIT), _advice(problem), _log(problem))
+
+
+def _of_repeat(case: Case, one: Repeat, exists: Callable[[str], bool]) -> Note:
+    """The same statement again and again, where one would do (N+1)."""
+    place = (one.path, max(one.line or 1, 1)) if exists(one.path) else ("", 1)
+    title = f"{one.count} times the same statement from one line"
+    words = f"{title}, {seconds(one.seconds)} in the database, in {one_line(case.nodeid)}:"
+    return Note(*place, WARNING, title, middle_fit(f"{words}\n{one.shape}", MESSAGE_BUDGET))
 
 
 def _of_ending(suite: Suite) -> Note:

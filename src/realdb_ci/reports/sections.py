@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from realdb_ci.reports import Missed
@@ -10,7 +11,7 @@ from realdb_ci.reports.findings import PHASES, Finding, counted, ending, headlin
 from realdb_ci.reports.markdown import code, details, escape, fence, series, size, table
 from realdb_ci.reports.mermaid import gantt
 from realdb_ci.reports.text import seconds
-from realdb_ci.reports.timeline import steps
+from realdb_ci.reports.timeline import reporting, steps
 from realdb_ci.results import Results
 
 SIGNS = {"passed": "✅", "failed": "❌", "bad setting": "⚙️", "no server": "🔌", "interrupted": "🛑"}
@@ -78,17 +79,34 @@ def infrastructure(digest: Digest, budget: int) -> str:
 
 def chart(digest: Digest, budget: int) -> str:
     """Where the time went, as GitHub draws it."""
-    drawn = _section("Where the time went", gantt(digest.timeline))
+    own = reporting(digest.results, digest.began, time.time())
+    drawn = _section("Where the time went", gantt((*digest.timeline, *own)))
     return drawn if size(drawn) <= budget else ""
+
+
+def repeats(digest: Digest, budget: int) -> str:
+    """Statements that one line sent again and again."""
+    rows = [
+        (code(f"{one.path}:{one.line}"), str(one.count), seconds(one.seconds), code(one.shape), code(case.nodeid))
+        for case, one in digest.repeats[:SLOWEST]
+    ]
+    head = ("Line", ">Times", ">Together", "Statement", "In")
+    return _section("Repeated statements", table(head, rows, budget - 30, len(digest.repeats), MORE))
 
 
 def slow_tests(digest: Digest, budget: int) -> str:
     """The tests that took longest."""
     rows = [
-        (code(case.nodeid), seconds(case.duration), *(seconds(case.seconds(when)) for when in PHASES))
+        (
+            code(case.nodeid),
+            seconds(case.duration),
+            *(seconds(case.seconds(when)) for when in PHASES),
+            seconds(case.query_seconds) if case.queries else "",
+            str(case.queries or ""),
+        )
         for case in digest.slowest[:SLOWEST]
     ]
-    head = ("Test", ">Time", ">Setup", ">Call", ">Teardown")
+    head = ("Test", ">Time", ">Setup", ">Call", ">Teardown", ">In databases", ">Statements")
     return _section("Slowest tests", table(head, rows, budget - 25, len(rows), MORE))
 
 

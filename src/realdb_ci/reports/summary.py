@@ -40,6 +40,7 @@ def render(digest: Digest, budget: int = BUDGET, missed: Sequence[Missed] = (), 
     problems = sections.infrastructure(digest, rest // 5)
     times = (
         sections.chart(digest, rest // 20) if drawn else "",
+        sections.repeats(digest, rest // 20),
         sections.slow_tests(digest, rest // 20),
         sections.slow_steps(results, rest // 20),
         sections.servers(results, rest // 20),

@@ -42,6 +42,7 @@ def render(digest: Digest, console: Console, missed: Iterable[Missed] = ()) -> N
     for problem in digest.problems:
         _problem(problem, console)
     _flaky(digest, console)
+    _repeats(digest, console)
     _slowest(digest, console)
     for suite in digest.results.suites:
         _suite(suite, console)
@@ -85,6 +86,15 @@ def _flaky(digest: Digest, console: Console) -> None:
         words = f"passed on attempt {case.attempts}; before: {first.place}: {first.message}"
         _line(console, Text.assemble(("FLAKY", f"bold {UNSURE}"), "  ", _fit(case.nodeid, console)))
         _line(console, Text(_fit(words, console)), indent=2)
+        console.print()
+
+
+def _repeats(digest: Digest, console: Console) -> None:
+    for case, one in digest.repeats[:SLOWEST]:
+        words = f"{one.path}:{one.line}  {one.count} times in {seconds(one.seconds)}: {one.shape}"
+        _line(console, Text.assemble(("REPEATED", f"bold {UNSURE}"), "  ", _fit(words, console)))
+        _line(console, Text(_fit(case.nodeid, console), style=QUIET), indent=2)
+    if digest.repeats:
         console.print()
 
 

@@ -4,7 +4,7 @@ A run is a list of suites (one a project), a suite a list of cases (one a test),
 Everything else (outcomes, counts, the verdict) is derived from the phases on demand and never stored.
 """
 
-from realdb_ci.results.cases import BAD, OUTCOMES, Anchor, Case, Phase
+from realdb_ci.results.cases import BAD, OUTCOMES, Anchor, Case, Phase, Repeat
 from realdb_ci.results.merging import again, merge
 from realdb_ci.results.reading import HEAD, collector_paused, read
 from realdb_ci.results.suites import (
@@ -34,6 +34,7 @@ __all__ = [
     "CollectError",
     "Phase",
     "Problem",
+    "Repeat",
     "Results",
     "Server",
     "Span",

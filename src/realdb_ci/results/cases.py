@@ -20,6 +20,23 @@ class Anchor:
     line: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A statement that one line of the project sent again and again in one phase.
+
+    Attributes:
+        shape: the statement without its values.
+        count: how often; ``seconds`` is the time it took altogether.
+        path: the line's file, from the root of the repository; ``line`` is counted from 1.
+    """
+
+    shape: str
+    count: int
+    seconds: float = 0.0
+    path: str = ""
+    line: int | None = None
+
+
 class Phase(NamedTuple):
     """One step of one attempt at a test, or one subtest in it.
 
@@ -40,6 +57,8 @@ class Phase(NamedTuple):
         sections: captured output, as (name, text).
         subtest: what tells it from the test's other subtests, or None for the test itself.
         place: where the test is written.
+        queries: how many statements it sent to databases; ``query_seconds`` is the time they took there.
+        repeats: the statements that one line sent again and again.
     """
 
     nodeid: str
@@ -58,6 +77,9 @@ class Phase(NamedTuple):
     sections: tuple[tuple[str, str], ...] = ()
     subtest: str | None = None
     place: Anchor | None = None
+    queries: int = 0
+    query_seconds: float = 0.0
+    repeats: tuple[Repeat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +147,21 @@ class Case:
         if any(phase.wasxfail is not None for phase in own):
             return "xpassed"
         return "flaky" if self.retried else "passed"
+
+    @property
+    def queries(self) -> int:
+        """How many statements the attempt that counts sent to databases; fixtures' among them."""
+        return sum(phase.queries for phase in self.last)
+
+    @property
+    def query_seconds(self) -> float:
+        """The time they took there."""
+        return sum(phase.query_seconds for phase in self.last)
+
+    @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """What one line sent again and again in the attempt that counts."""
+        return tuple(one for phase in self.last for one in phase.repeats)
 
     @property
     def duration(self) -> float:

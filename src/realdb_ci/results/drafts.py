@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
-from realdb_ci.results.cases import Anchor, Case, Phase
+from realdb_ci.results.billing import unbilled
+from realdb_ci.results.cases import Anchor, Case, Phase, Repeat
 from realdb_ci.results.suites import CollectError, Problem, Server, Span, Suite
 
-Plain = TypeVar("Plain", Phase, Server, Span, Problem, CollectError)
+Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Problem, CollectError)
 # A phase after which nothing more is to come of an attempt: "???" is how xdist tells of a worker that crashed.
 LAST_PHASES = frozenset({"teardown", "???"})
 # What a value of an unexpected kind makes of the code that takes it.
@@ -45,7 +46,12 @@ class SuiteDraft:
         self._takers = {
             name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
         }
-        self.ended = False
+        self.opened = self.ended = False
+
+    @property
+    def is_preface(self) -> bool:
+        """Whether it tells only of what was made ready for the suite that comes next."""
+        return not (self.opened or self.ended or self._known["project"] or self._lists["problems"])
 
     def take(self, kind: str, event: Mapping[str, Any]) -> None:
         """Take the next event; one of a later version's kinds, or with wrong values, is passed over."""
@@ -64,9 +70,13 @@ class SuiteDraft:
         """The suite as far as it was told."""
         known: dict[str, Any] = {name: tuple(items) for name, items in self._lists.items()}
         known |= {"start": self._first, "duration": self._latest - self._first}
+        unbilled(self._cases.values(), self._lists["spans"])
         return Suite(**(known | self._known), cases=tuple(draft.case() for draft in self._cases.values()))
 
     def _take_run(self, event: Mapping[str, Any]) -> None:
+        self.opened = True
+        # What was made ready before is no part of the suite's own time.
+        self._first = 0.0
         texts = {name: str(event.get(name, "")) for name in ("project", "python", "pytest", "plugin")}
         args = tuple(str(one) for one in event.get("args", ()))
         self._known |= {**texts, "args": args, "workers": int(event.get("workers") or 0)}
@@ -153,6 +163,9 @@ def _passed(event: Mapping[str, Any], draft: CaseDraft) -> Phase | None:
         (),
         None,
         place,
+        int(get("queries") or 0),
+        float(get("query_seconds") or 0.0),
+        _repeats(get("repeats") or ()),
     )
 
 
@@ -161,6 +174,10 @@ def _anchor(plain: Mapping[str, Any] | None) -> Anchor | None:
         return None
     line = plain.get("line")
     return Anchor(str(plain["path"]), None if line is None else int(line))
+
+
+def _repeats(plain: Iterable[Mapping[str, Any]]) -> tuple[Repeat, ...]:
+    return tuple(_plain(Repeat, one) for one in plain)
 
 
 # How a value is read, by the type of the field it goes to.
@@ -173,9 +190,10 @@ CASTS: Mapping[Any, Callable[[Any], Any]] = {
     bool: bool,
     Anchor | None: _anchor,
     Mapping[str, str]: dict,
+    tuple[Repeat, ...]: _repeats,
     tuple[tuple[str, str], ...]: lambda pairs: tuple((str(name), str(text)) for name, text in pairs),
 }
-KINDS: tuple[type[Any], ...] = (Phase, Server, Span, Problem, CollectError)
+KINDS: tuple[type[Any], ...] = (Phase, Repeat, Server, Span, Problem, CollectError)
 CASTS_OF: Mapping[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     kind: tuple((name, CASTS[told]) for name, told in get_type_hints(kind).items()) for kind in KINDS
 }

@@ -35,7 +35,8 @@ def read(path: Path) -> Results:
         for event in _events(path):
             kind = event["event"]
             # What comes before the first suite, or tells of one that never opened, still belongs to a project.
-            if kind == "run" or not drafts or (kind == "died" and drafts[-1].ended):
+            opens = kind == "run" and drafts and not drafts[-1].is_preface
+            if opens or not drafts or (kind == "died" and drafts[-1].ended):
                 drafts.append(SuiteDraft(str(event.get("project") or "")))
             drafts[-1].take(kind, event)
         return Results(tuple(draft.suite() for draft in drafts))

@@ -34,6 +34,7 @@ class Server:
     seconds: float = 0.0
     owned: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
+    ready: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Server:
         seconds: from the first step to ready; 0.0 for a server that was given.
         settings: what was read back from the live server.
         owned: False for a server that was given: it outlives us, so we clean up inside it.
+        ready: when it was ready, seconds since the epoch.
         snapshot: what became of the data that an earlier run kept, empty where there were none.
 
     """
@@ -83,6 +84,7 @@ class Server:
     seconds: float
     settings: Mapping[str, str] = field(default_factory=dict)
     owned: bool = True
+    ready: float = 0.0
     snapshot: str = ""
 
     def __repr__(self) -> str:

@@ -74,4 +74,5 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     database=${POSTGRES_DB:-$user}
     initialise
 fi
-exec postgres -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql "$@"
+# The official psql looks for it in the first place, that of a wheel in the second.
+exec postgres -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql,/tmp "$@"

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import EnvironmentProblem
-from realdb_ci.services.postgres.connections import APPLICATION, others, warn_of_left
+from realdb_ci.services.postgres.connections import APPLICATION, SINCE, warn_of_left
 from realdb_ci.services.postgres.isolation import LAST, Test
 from realdb_ci.services.postgres.lanes import Lanes
 
@@ -70,12 +70,12 @@ async def on_lanes(engine: AsyncEngine, test: Test, *, deferred: bool) -> AsyncI
     async with engine.connect() as connection:
         real: Any = (await connection.get_raw_connection()).dbapi_connection
         lanes = Lanes(real, batches=False, deferred=deferred)
-        before = await connection.run_sync(lambda _: others(lanes.ask))
+        await connection.run_sync(lambda _: lanes.open())
 
         def end(_: object) -> None:
             left = lanes.checked_out
             if lanes.finish() and not test.failed():
-                warn_of_left(test.name, left, before, others(lanes.ask, *LAST), lanes.ask)
+                warn_of_left(test.name, left, lanes.ask, *LAST, question=SINCE)
 
         kept = sync.pool
         sync.pool = NullPool(lanes.connect, dialect=sync.dialect)

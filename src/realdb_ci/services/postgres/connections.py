@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ OTHERS = """
     WHERE datid = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND application_name IS DISTINCT FROM 'realdb-ci' AND pid <> pg_backend_pid()
 """
+# Within a transaction now() is when it began, and that of a test begins with it: a pool that the application keeps
+# is no leak, a transaction that began on one of its connections since is one.
+SINCE = f"{OTHERS} AND (backend_start > now() OR (state LIKE 'idle in transaction%' AND xact_start > now()))"
 # A closed connection's process takes a moment to go.
 PATIENCE_SECONDS = 0.5
 PAUSE_SECONDS = 0.01
@@ -48,46 +51,33 @@ class Other:
         last = f", last statement: {' '.join(self.query.split())}" if self.query else ""
         return f"connection {self.pid}{named}, {self.state or 'idle'}{last}"
 
-    @property
-    def holds(self) -> bool:
-        """Whether it is inside a transaction, where it keeps locks."""
-        return self.state.startswith("idle in transaction")
 
-
-def others(ask: Ask, *before: str) -> list[Other]:
+def others(ask: Ask, *before: str, question: str = OTHERS) -> list[Other]:
     """The connections of others to the database that ``ask`` puts its question to.
 
     Args:
         ask: runs statements, and returns the rows of the last one.
         before: statements to run first.
+        question: ``OTHERS`` for all, ``SINCE`` for those opened since the transaction of ``ask`` began.
     """
-    return [Other(*row) for row in ask(*before, REFRESH, OTHERS)]
+    return [Other(*row) for row in ask(*before, REFRESH, question)]
 
 
-def warn_of_left(
-    test: str,
-    checked_out: int,
-    before: Iterable[Other],
-    now: Sequence[Other],
-    ask: Ask,
-) -> None:
+def warn_of_left(test: str, checked_out: int, ask: Ask, *last: str, question: str = OTHERS) -> None:
     """Warn of connections that a test opened and left, or left in a transaction.
 
     Args:
         test: its name.
         checked_out: how many connections of our engine it has not given back.
-        before: the connections of others when the test began; a pool that the application keeps is no leak.
-        now: those when it ended.
         ask: see ``others``.
+        last: statements to run before the first look.
+        question: see ``others``.
     """
-    old = {one.pid for one in before}
-    held = {one.pid for one in before if one.holds}
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while left := [one for one in now if one.pid not in old or (one.holds and one.pid not in held)]:
-        if time.monotonic() > deadline:
-            break
+    left = others(ask, *last, question=question)
+    while left and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
-        now = others(ask)
+        left = others(ask, question=question)
     found = [str(one) for one in left]
     if checked_out:
         found.append(f"{checked_out} of postgres_engine, never closed")

@@ -101,11 +101,12 @@ def _postgres_clones(
 
 
 @pytest.fixture(scope="session")
-def _postgres_deferred(postgres_engine: Engine) -> bool:
+def _postgres_deferred(pytestconfig: pytest.Config, postgres_engine: Engine) -> bool:
     """Whether the schema has constraints that only a commit checks."""
     from realdb_ci.services.postgres import isolation
 
-    return isolation.has_deferred(postgres_engine)
+    with access(pytestconfig).step("schema", "postgres"):
+        return isolation.has_deferred(postgres_engine)
 
 
 @pytest.fixture

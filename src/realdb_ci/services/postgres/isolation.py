@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realdb_ci.services.postgres.connections import APPLICATION, others, warn_of_left
+from realdb_ci.services.postgres.connections import APPLICATION, SINCE, warn_of_left
 from realdb_ci.services.postgres.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -70,13 +70,13 @@ def on_lanes(engine: Engine, test: Test, *, deferred: bool) -> Iterator[None]:
     base = kept.connect()
     real: Any = base.dbapi_connection
     lanes = Lanes(real, batches=engine.driver == "psycopg2", deferred=deferred)
-    before = others(lanes.ask)
+    lanes.open()
     engine.pool = NullPool(lanes.connect, dialect=engine.dialect)
     try:
         yield
         left = lanes.checked_out
         if lanes.finish() and not test.failed():
-            warn_of_left(test.name, left, before, others(lanes.ask, *LAST), lanes.ask)
+            warn_of_left(test.name, left, lanes.ask, *LAST, question=SINCE)
     finally:
         engine.pool = kept
         base.close()  # the pool rolls back what comes back to it
@@ -92,7 +92,7 @@ def on_clone(engine: Engine, clone: Clone, test: Test) -> Iterator[None]:
             yield
             if not test.failed():
                 pool: Any = other.pool
-                warn_of_left(test.name, pool.checkedout(), (), others(clone.ask), clone.ask)
+                warn_of_left(test.name, pool.checkedout(), clone.ask)
         finally:
             engine.pool, engine.url = kept
 

@@ -37,9 +37,17 @@ class Lanes:
         # Those with a savepoint, the oldest first, as PostgreSQL stacks them.
         self._stack: list[Lane] = []
         self._checked_out: list[Lane] = []
+        # What nobody has to wait for, sent together with the next statement: each trip to the server counts.
+        self._pending: list[str] = []
         self._number = 0
+        self._ready = ""
         self._broken: IsolationError | None = None
         self._lock = threading.RLock()
+
+    def open(self) -> None:
+        """Begin the real transaction, and in the same trip the savepoint of the first lane."""
+        self._ready = "realdb_1"
+        self._execute(f"SAVEPOINT {self._ready}")
 
     def connect(self) -> Lane:
         """A new lane; what a pool calls to get a connection."""
@@ -73,6 +81,8 @@ class Lanes:
                 return _TRANSACTIONS[statement.kind](self, lane)
             _refuse_or_warn(statement)
             self._begin(lane)
+            if self._pending:
+                self._execute()
             if statement.writes:
                 self._wrote(lane)
             try:
@@ -101,7 +111,7 @@ class Lanes:
             if self._deferred and lane.wrote:
                 self._check_deferred(lane)
             if self._stack[-1] is lane:
-                self._execute(f"RELEASE SAVEPOINT {lane.savepoint}")
+                self._later(f"RELEASE SAVEPOINT {lane.savepoint}")
             # Below others it stays on PostgreSQL's stack, where nothing refers to it any more.
             self._forget(lane)
 
@@ -110,9 +120,10 @@ class Lanes:
         with self._lock:
             if not lane.savepoint:
                 return
-            if not lane.disturbed:
-                self._undo(lane)
-                self._execute(f"RELEASE SAVEPOINT {lane.savepoint}")
+            if not lane.disturbed and not (lane.wrote or lane.failed):
+                self._later(*self._undoing(lane), f"RELEASE SAVEPOINT {lane.savepoint}")
+            elif not lane.disturbed:
+                self._execute(*self._undoing(lane), f"RELEASE SAVEPOINT {lane.savepoint}")
             elif lane.wrote or lane.failed:
                 self._broken = _overlapping()
             self._forget(lane)
@@ -133,20 +144,23 @@ class Lanes:
         lane.savepoint, lane.wrote, lane.disturbed = f"realdb_{self._number}", False, False
         # First on our stack: of two tasks, the driver serves the one that asked first.
         self._stack.append(lane)
-        self._execute(f"SAVEPOINT {lane.savepoint}")
+        if self._ready == lane.savepoint:
+            self._ready = ""
+        else:
+            self._execute(f"SAVEPOINT {lane.savepoint}")
 
     def _heal(self, failed: Lane) -> None:
         """Let others work on, as they could beside a real transaction that failed and is still open."""
         if failed.disturbed:
             raise _overlapping()
-        self._undo(failed)
+        self._execute(*self._undoing(failed))
 
-    def _undo(self, lane: Lane) -> None:
-        """Roll back to the lane's savepoint; lanes above it have done nothing that would be missed."""
-        self._execute(f"ROLLBACK TO SAVEPOINT {lane.savepoint}")
+    def _undoing(self, lane: Lane) -> tuple[str, ...]:
+        """How to go back to the lane's savepoint; lanes above it have done nothing that would be missed."""
         lane.failed = lane.wrote = False
         for above in self._stack[self._stack.index(lane) + 1 :]:
             self._forget(above)
+        return (f"ROLLBACK TO SAVEPOINT {lane.savepoint}",)
 
     def _wrote(self, lane: Lane) -> None:
         lane.wrote = True
@@ -175,12 +189,20 @@ class Lanes:
         with self._executed(*statements) as cursor:
             return list(cursor.fetchall())
 
+    def _later(self, *statements: str) -> None:
+        """Have statements run before the next one; at the end of the test they are not missed."""
+        if self._batches:
+            self._pending += statements
+        else:  # one at a time, and another task's may come in between
+            self._execute(*statements)
+
     def _execute(self, *statements: str) -> None:
         with self._executed(*statements):
             pass
 
     def _executed(self, *statements: str) -> closing[Any]:
         cursor = self.real.cursor()
+        statements, self._pending = (*self._pending, *statements), []
         for statement in ("; ".join(statements),) if self._batches else statements:
             cursor.execute(statement)
         return closing(cursor)

@@ -21,6 +21,8 @@ USER = "realdb"
 # down queries as small as those of tests; the planner and the results stay the same.
 DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TUNING = {**DURABILITY, "jit": "off", "max_connections": "200", "shared_buffers": "128MB"}
+# The time in UTC, the process and the database, by which a test's lines are found among those of all tests.
+LOG = {"log_line_prefix": "%m [%p] %d ", "log_timezone": "UTC"}
 BUILTIN_LOCALE_SINCE = 17
 # What the names of finished templates start with on a server of ours, whichever run has built them.
 TEMPLATES = "realdb_template_"
@@ -65,7 +67,7 @@ class Postgres:
 
     def container(self, secret: str) -> ContainerRecipe:
         """The official image's variables; the server's settings come as its arguments."""
-        settings = [word for name, value in TUNING.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in (TUNING | LOG).items() for word in ("-c", f"{name}={value}")]
         env = {
             "POSTGRES_USER": USER,
             "POSTGRES_PASSWORD": secret,
@@ -96,6 +98,7 @@ class Postgres:
             locales = (("--locale-provider=builtin", "--locale=C.UTF-8"), *locales)
         settings = {
             **TUNING,
+            **LOG,
             "listen_addresses": "127.0.0.1",
             "port": str(port),
             "unix_socket_directories": "",

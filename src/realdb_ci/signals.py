@@ -1,0 +1,19 @@
+"""Signals: what asks this process to end."""
+
+from __future__ import annotations
+
+import signal
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def interrupt_once() -> None:
+    """From now on turn the first signal into KeyboardInterrupt; the clean-up that follows is not interrupted."""
+    for number in ENDING:
+        signal.signal(number, _raise)
+
+
+def _raise(number: int, _frame: object) -> None:
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt(number)

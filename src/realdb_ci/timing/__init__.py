@@ -1,0 +1,1 @@
+"""Timing: where the time of a test goes: its statements, counted and timed."""
