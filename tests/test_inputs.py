@@ -61,7 +61,7 @@ def test_every_input_reaches_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"), [("true", set(CACHES)), ("FALSE", set()), ("timings,packages", set(CACHES))]
+    ("text", "chosen"), [("true", set(CACHES)), ("FALSE", set()), ("timings,packages,snapshots", set(CACHES))]
 )
 def test_caches_are_chosen_by_a_switch_or_by_name(text: str, chosen: set[str]) -> None:
     """YAML's spellings of a switch are those of GitHub's own actions."""

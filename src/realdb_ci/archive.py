@@ -10,7 +10,7 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -74,8 +74,12 @@ def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Col
         raise BrokenArchive(str(problem)) from None
 
 
-def plain(file: Path) -> tuple[dict[str, Any], bytes]:
+def plain(file: Path, own: Mapping[str, Callable[[bytes], bytes]]) -> tuple[dict[str, Any], bytes]:
     """The note, and the content as an uncompressed tar file, for a program that unpacks it elsewhere.
+
+    Args:
+        file: the archive.
+        own: files of the content to write anew: what makes them from what the archive has, or raises ValueError.
 
     Raises:
         BrokenArchive: truncated, not one of ours, too large, or with members that are not plain files and folders.
@@ -95,6 +99,10 @@ def plain(file: Path) -> tuple[dict[str, Any], bytes]:
                         note = json.loads(content.read())
                     elif first != CONTENT:
                         raise BrokenArchive("it holds something else")
+                    elif member.name in own and content is not None:
+                        text = own[member.name](content.read())
+                        member.size = len(text)
+                        out.addfile(member, io.BytesIO(text))
                     elif member.name:
                         out.addfile(member, content)
             _to_the_end(compressed)
@@ -103,6 +111,22 @@ def plain(file: Path) -> tuple[dict[str, Any], bytes]:
     if not isinstance(note, dict):
         raise BrokenArchive("it holds something else")
     return note, unpacked.getvalue()
+
+
+def place(data: bytes, folder: Path) -> None:
+    """Unpack what ``plain`` gave into a new folder.
+
+    Raises:
+        BrokenArchive: two of its members cannot be together.
+        OSError: it cannot be written.
+    """
+    folder.mkdir()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            tar.extractall(folder)  # noqa: S202  # ``plain`` has made every member anew
+    except (tarfile.TarError, FileExistsError, IsADirectoryError, NotADirectoryError) as problem:
+        raise BrokenArchive(str(problem)) from None
 
 
 def _plain(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:

@@ -1,12 +1,15 @@
 """Snapshots: the second run starts with the schema of the first one; what is wrong with it costs nothing."""
 
+import contextlib
 import gzip
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from realdb_ci import archive
-from realdb_ci.engines import snapshots
+from realdb_ci.engines import contract, snapshots
 
 MODULE = """
 from pathlib import Path
@@ -129,14 +132,89 @@ def test_what_the_schema_imports_and_reads_counts_as_its_code(pytester: pytest.P
     assert _times_built(pytester) == 3
 
 
-@pytest.mark.parametrize("statement", ["CREATE ROLE librarian", "ALTER ROLE CURRENT_USER SET work_mem = '8MB'"])
-def test_schema_that_changes_the_server_as_a_whole_is_not_kept(
-    pytester: pytest.Pytester, run: Run, cache: Path, statement: str
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("CREATE ROLE librarian", "the schema makes the role librarian"),
+        ("ALTER ROLE CURRENT_USER SET work_mem = '8MB'", "the schema changes settings of roles or other databases"),
+        ("ALTER SYSTEM SET work_mem = '8MB'", "the schema changes the setting work_mem of the server"),
+    ],
+)
+def test_schema_that_changes_the_server_as_a_whole_is_not_kept_and_that_is_said(
+    pytester: pytest.Pytester, run: Run, cache: Path, statement: str, why: str
 ) -> None:
     """Its next version would find what this one made outside its database, and fail on it."""
-    pytester.makepyfile(shelves=MODULE + f'    connection.exec_driver_sql("{statement}")\n')
+    # ALTER SYSTEM wants no transaction around it.
+    alone = f'''
+    own = connection.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+    own.exec_driver_sql("{statement}")
+    own.close()
+'''
+    pytester.makepyfile(shelves=MODULE + alone)
+    told = run().stdout.str()
+    assert told.count("postgres: snapshot not kept: ") == 1
+    assert f"postgres: snapshot not kept: {why}" in told
+    assert not [*cache.glob("*")]
+
+
+MIGRATION = """
+from alembic import op
+revision, down_revision = "1", None
+def upgrade():
+    op.execute("CREATE TABLE shelf (name text)")
+    op.execute("INSERT INTO shelf VALUES ('first')")
+"""
+MIGRATION_ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"))
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()
+"""
+
+
+def test_changed_migration_never_gives_the_old_schema(pytester: pytest.Pytester, cache: Path) -> None:
+    """A migration changed in place, and one that is added: the tests see the new columns each time."""
+
+    def passes(columns: list[str], *, kept: bool) -> None:
+        pytester.makepyfile(
+            "from sqlalchemy import inspect\n"
+            "def test_it(db_session):\n"
+            "    found = inspect(db_session.connection()).get_columns('shelf')\n"
+            f"    assert [one['name'] for one in found] == {columns}\n"
+        )
+        flags = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "--realdb-schema=alembic.ini")
+        done = pytester.runpytest_subprocess(*flags)
+        done.assert_outcomes(passed=1)
+        assert ("from a snapshot" in _said(done)) == kept
+
+    (pytester.path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    versions = pytester.mkdir("migrations") / "versions"
+    versions.mkdir()
+    (versions.parent / "env.py").write_text(MIGRATION_ENV)
+    (versions / "first.py").write_text(MIGRATION)
+    passes(["name"], kept=False)
+    passes(["name"], kept=True)
+    (versions / "first.py").write_text(MIGRATION.replace("name text", "name text, pages int"))
+    passes(["name", "pages"], kept=True)  # the server is, the schema is not
+    added = MIGRATION.replace('"1", None', '"2", "1"').replace(
+        "CREATE TABLE shelf (name text)", "ALTER TABLE shelf ADD size int"
+    )
+    (versions / "second.py").write_text(added.replace("INSERT INTO shelf VALUES ('first')", "SELECT 1"))
+    passes(["name", "pages", "size"], kept=True)
+
+
+def test_another_version_of_a_package_builds_again(pytester: pytest.Pytester, run: Run) -> None:
+    """What a schema takes from an installed package changes with it."""
+    pytester.syspathinsert()
+    made = pytester.mkdir("shapes-1.0.dist-info")
+    pytester.makepyfile(shelves=MODULE)
     run()
-    assert not cache.exists()
+    made.rename(made.with_name("shapes-1.1.dist-info"))
+    run()
     run()
     assert _times_built(pytester) == 2
 
@@ -183,22 +261,65 @@ def _garbage(file: Path) -> None:
 
 
 def _of_another_server(file: Path) -> None:
-    note, _ = archive.plain(file)
+    note, _ = archive.plain(file, {})
     _repacked(file, {**note, "key": "0" * 24}, [])
 
 
 def _without_data(file: Path) -> None:
-    note, _ = archive.plain(file)
+    note, _ = archive.plain(file, {})
     _repacked(file, note, [])
 
 
 def _leading_out(file: Path) -> None:
-    note, _ = archive.plain(file)
+    note, _ = archive.plain(file, {})
     _repacked(file, note, [tarfile.TarInfo("content/../../../escaped")])
 
 
+def _device(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    device = tarfile.TarInfo("content/null")
+    device.type, device.devmajor, device.devminor = tarfile.CHRTYPE, 1, 3
+    _repacked(file, note, [device])
+
+
+def _absolute(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    _repacked(file, note, [tarfile.TarInfo("/tmp/escaped")])
+
+
+def _larger_than_any(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    huge = tarfile.TarInfo("content/huge")
+    huge.size = archive.MEMORY_LIMIT + 1
+    _repacked(file, note, [huge])
+
+
+def _foreign_version(file: Path) -> None:
+    _changed(file, "PG_VERSION", b"9.6\n")
+
+
+def _standby(file: Path) -> None:
+    _changed(file, "standby.signal", b"")
+
+
+def _tablespace(file: Path) -> None:
+    _changed(file, "tablespace_map", b"16385 /etc\n")
+
+
+def _changed(file: Path, name: str, content: bytes) -> None:
+    """Put a file into the data, after any other of its name."""
+    note, data = archive.plain(file, {})
+    made = io.BytesIO(data)
+    with tarfile.open(fileobj=made, mode="a") as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), 0o600
+        tar.addfile(member, io.BytesIO(content))
+    archive.repack(io.BytesIO(made.getvalue()), file, note, ())
+    file.chmod(0o600)
+
+
 def _link(file: Path) -> None:
-    note, _ = archive.plain(file)
+    note, _ = archive.plain(file, {})
     link = tarfile.TarInfo("content/base")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc"
     _repacked(file, note, [link, tarfile.TarInfo("content/base/escaped")])
@@ -238,7 +359,13 @@ def _repacked(file: Path, note: dict[str, object], members: list[tarfile.TarInfo
         (_of_another_server, "it is of another server"),
         (_without_data, "no server starts from it"),
         (_leading_out, "leads elsewhere"),
-        (_link, ""),
+        (_link, "is neither file nor folder"),
+        (_device, "is neither file nor folder"),
+        (_absolute, "leads elsewhere"),
+        (_larger_than_any, "it is larger than any of ours"),
+        (_foreign_version, "no server starts from it"),
+        (_standby, "it is the copy of another server's standby"),
+        (_tablespace, "it has tablespaces elsewhere"),
         (_others_may_write, "others may write it"),
         (_itself_a_link, "it is not a file"),
     ],
@@ -257,6 +384,72 @@ def test_unusable_snapshot_is_one_warning(
     assert done.stdout.str().count("its snapshot was removed") == 1
     assert not [*cache.parents[1].rglob("escaped")]
     assert _said(run(engine=engine)).endswith(", from a snapshot")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_configuration_in_a_snapshot_is_never_taken(
+    pytester: pytest.Pytester, run: Run, cache: Path, engine: str
+) -> None:
+    """Neither a program to run, nor a way in without a password; the language and the zone are kept."""
+    run(engine=engine)
+    (file,) = cache.iterdir()
+    _, data = archive.plain(file, {})
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        (theirs,) = [tar.extractfile(one) for one in tar if one.name == "postgresql.conf"]
+        assert theirs is not None
+        text = theirs.read()
+    program = b"archive_mode = on\narchive_command = 'touch /tmp/escaped'\nwork_mem = '3MB'\n"
+    _changed(file, "postgresql.conf", text + program + b"timezone = 'Asia/Tokyo'\n")
+    _changed(file, "postgresql.auto.conf", program)
+    _changed(file, "pg_hba.conf", b"host all all all trust\n")
+    pytester.makepyfile(
+        test_shelf="""
+import psycopg2, pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(db_session, postgres_url, turn):
+    ask = lambda name: db_session.execute(text(f"SHOW {name}")).scalar()
+    assert (ask("archive_mode"), ask("work_mem"), ask("TimeZone")) == ("off", "4MB", "Asia/Tokyo")
+    wrong = make_url(postgres_url).set(password="wrong").render_as_string(hide_password=False)
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(wrong)
+"""
+    )
+    assert _said(run(engine=engine)).endswith(", from a snapshot")
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """A snapshot that finds no room is told, and what there was of it is gone."""
+    slot = snapshots.Snapshots(tmp_path / "kept", "project").slot("postgres", "words")
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        member = tarfile.TarInfo("file")
+        member.size = 1 << 20
+        tar.addfile(member, io.BytesIO(os.urandom(member.size)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    one = contract.Run()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            slot.save(lambda: io.FileIO(_piped(stream.getvalue())), "secret", one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        one.close(orderly=True)
+    assert not [*(tmp_path / "kept").iterdir()]
+
+
+def _piped(data: bytes) -> int:
+    """The reading end of a pipe that these bytes come out of."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
+            file.write(data)
+
+    threading.Thread(target=write).start()
+    return reading
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

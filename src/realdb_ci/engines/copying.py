@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -104,3 +105,43 @@ class Exec(io.RawIOBase):
         if code:
             words = " ".join(self._complaints.decode("utf-8", "replace").split())
             raise OSError(f"the copy ended with {code}: {words[:300]}")
+
+
+class Output(io.RawIOBase):
+    """The standard output of a program of this machine; closing it tells whether the program failed.
+
+    Args:
+        process: the program.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        assert process.stdout is not None
+        self._process = process
+        self._stream: IO[bytes] = process.stdout
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes, none at the end."""
+        got = self._stream.read(len(buffer))
+        buffer[: len(got)] = got
+        return len(got)
+
+    def close(self) -> None:
+        """End.
+
+        Raises:
+            OSError: the program did not succeed.
+        """
+        if self.closed:
+            return
+        super().close()
+        while self._stream.read(1 << 20):  # what stands behind the end of the tar file
+            pass
+        self._stream.close()
+        code = self._process.wait()
+        if code:
+            raise OSError(f"the copy ended with {code}")

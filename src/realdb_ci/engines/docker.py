@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realdb_ci.engines import daemon, image, ready, reaper
+from realdb_ci.engines import daemon, image, ready, reaper, snapshots
 from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
 from realdb_ci.engines.copying import Exec, feed, waiting
-from realdb_ci.engines.snapshots import Slot, Unusable
+from realdb_ci.engines.snapshots import Slot
 from realdb_ci.errors import ServerError
-from realdb_ci.services.contract import ContainerRecipe, Server, Service, Wish, new_secret
+from realdb_ci.services.contract import Backup, ContainerRecipe, Server, Service, Wish, new_secret
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -111,16 +112,11 @@ class _Launch:
     def running(self, began: float) -> Running:
         """Start the container, from a snapshot where there is one, and wait for its first answer."""
         slot = self._slot()
-        if slot is None or not slot.filled:
-            return self._running(began, slot, "")
-        try:
-            return self._running(began, slot, "from a snapshot", restoring=True)
-        except (Unusable, ServerError, OSError) as problem:
-            if self.run.cancelled.is_set():
-                raise
-            slot.discard()
-            trouble = str(problem) if isinstance(problem, Unusable) else "no server starts from it"
-        return self._running(began, slot, f"warning: its snapshot was removed: {trouble}")
+
+        def start(told: str, restoring: bool) -> Running:
+            return self._running(began, slot, told, restoring=restoring)
+
+        return snapshots.started(slot, self.run, start, ready.Silence)
 
     def _slot(self) -> Slot | None:
         recipe = self.service.container("")
@@ -138,8 +134,8 @@ class _Launch:
         container = self._container(recipe, restoring=restoring)
         try:
             kept = secret
-            if restoring and slot:
-                kept = _restored(container, slot)
+            if restoring and slot and recipe.backup:
+                kept = _restored(container, slot, recipe.backup)
             else:
                 container.start()
             address = self._address(container, recipe)
@@ -167,17 +163,15 @@ class _Launch:
         origin = self.held.origin
         server = Server(self.service.name, NAME, url, facts.version, origin, seconds, facts.settings, snapshot=told)
 
-        def keep() -> None:
-            if slot is not None and recipe.backup is not None and recipe.backup.fit(url):
-                wrapped, command = container.get_wrapped_container(), recipe.backup.command
-                slot.save(lambda: Exec(wrapped, command), secret, self.run)
+        def copy(command: Sequence[str]) -> Exec:
+            return Exec(container.get_wrapped_container(), command)
 
         return Running(
             server,
             stop=lambda: _stop(container),
             log=lambda: _log(container, tail=LOG_LINES),
             log_since=lambda since: _log(container, since=since),
-            keep=keep,
+            keep=lambda: snapshots.keep(slot, recipe.backup, url, secret, copy, self.run),
         )
 
     def _container(self, recipe: ContainerRecipe, *, restoring: bool) -> DockerContainer:
@@ -211,10 +205,10 @@ class _Launch:
         return address or "127.0.0.1", recipe.port
 
 
-def _restored(container: DockerContainer, slot: Slot) -> str:
+def _restored(container: DockerContainer, slot: Slot, backup: Backup) -> str:
     """Start the container, which waits for data, and hand it those; return the administrator's password in them."""
     with ThreadPoolExecutor(1) as reader:
-        content = reader.submit(slot.content)
+        content = reader.submit(slot.content, backup.own)
         container.start()
         secret, data = content.result()
     feed(container.get_wrapped_container(), data)

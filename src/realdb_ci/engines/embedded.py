@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -19,26 +17,22 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
 
-from realdb_ci.engines import ready
+from realdb_ci.engines import logs, ready, snapshots
 from realdb_ci.engines.account import Account, reachable_copy
 from realdb_ci.engines.contract import Notice, Offer, Run, Running
-from realdb_ci.engines.snapshots import Slot, Unusable
+from realdb_ci.engines.copying import Output
+from realdb_ci.engines.snapshots import Slot
 from realdb_ci.errors import Refusal, ServerError
-from realdb_ci.services.contract import Installation, ProcessRecipe, Server, Service, Wish, new_secret
+from realdb_ci.services.contract import Backup, Installation, ProcessRecipe, Server, Service, Wish, new_secret
 
 NAME = "embedded"
-LOG_LINES = 20
 PORT_ATTEMPTS = 3
 STOP_SECONDS = 5.0
 PREPARE_SECONDS = 120.0
 # Less free memory than this, and the data goes to the disk instead.
 MEMORY_BYTES = 1 << 30
-# How servers begin a line of their log: PostgreSQL in UTC, as its recipe says; MongoDB with an offset.
-_TIME = re.compile(r"^.{0,20}?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3})([+-]\d\d:\d\d)?")
 
 
 def offer(service: Service, wish: Wish) -> Offer:
@@ -121,16 +115,11 @@ class _Launch:
 
     def running(self, began: float) -> Running:
         """Start the server, from a snapshot where there is one, and wait for its first answer."""
-        if self.slot is None or not self.slot.filled:
-            return self._running(began, "")
-        try:
-            return self._running(began, "from a snapshot", restoring=True)
-        except (Unusable, ServerError) as problem:
-            if self.run.cancelled.is_set():
-                raise
-            self.slot.discard()
-            trouble = str(problem) if isinstance(problem, Unusable) else "no server starts from it"
-        return self._running(began, f"warning: its snapshot was removed: {trouble}")
+
+        def start(told: str, restoring: bool) -> Running:
+            return self._running(began, told, restoring=restoring)
+
+        return snapshots.started(self.slot, self.run, start, _PortTaken)
 
     def _running(self, began: float, told: str, *, restoring: bool = False) -> Running:
         """Start the server on a free port and wait for its first answer; it is removed again if that fails."""
@@ -139,8 +128,8 @@ class _Launch:
         port, secret, log = _free_port(), new_secret(), home / "server.log"
         recipe = self.service.process(self.found, home, port, secret)
         kept = secret
-        if restoring and self.slot is not None:
-            kept = self._restore(recipe, home, self.slot)
+        if restoring and self.slot and recipe.backup:
+            kept = self._restore(recipe, home, self.slot, recipe.backup)
         else:
             self._prepare(recipe, home)
         with log.open("wb") as output:
@@ -149,7 +138,7 @@ class _Launch:
         url = self.service.url("127.0.0.1", port, secret)
         try:
             first = self.service.url("127.0.0.1", port, kept)
-            starting = ready.Starting(self.service, first, lambda: _ended(process, log), lambda: _tail(log))
+            starting = ready.Starting(self.service, first, lambda: _ended(process, log), lambda: logs.tail(log))
             ready.wait(starting, self.run, timeout=self.wish.timeout)
             if restoring and recipe.backup:
                 recipe.backup.adopt(first, secret)
@@ -168,23 +157,21 @@ class _Launch:
             snapshot=told,
         )
 
-        def keep() -> None:
-            if self.slot is not None and recipe.backup is not None and recipe.backup.fit(url):
-                command = recipe.backup.command
-                self.slot.save(lambda: _Copy(self.account, command, home), secret, self.run)
+        def copy(command: Sequence[str]) -> Output:
+            return Output(self.account.stream(command, home))
 
         return Running(
             server,
             stop=lambda: _stop(process, recipe, home),
-            log=lambda: _tail(log),
-            log_since=lambda since: _since(log, since),
-            keep=keep,
+            log=lambda: logs.tail(log),
+            log_since=lambda since: logs.since(log, since),
+            keep=lambda: snapshots.keep(self.slot, recipe.backup, url, secret, copy, self.run),
         )
 
-    def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot) -> str:
+    def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot, backup: Backup) -> str:
         """Put an earlier run's data where the recipe would have made new ones; return the password in them."""
         self._write(recipe, home)
-        secret = slot.unpack(home / "data")
+        secret = slot.unpack(home / "data", backup.own)
         (home / "data").chmod(0o700)
         self.account.give_all(home / "data")
         return secret
@@ -210,43 +197,11 @@ class _Launch:
                 )
 
 
-class _Copy(io.RawIOBase):
-    """The standard output of a program of the server's; closing it tells whether the program failed."""
-
-    def __init__(self, account: Account, command: Sequence[str], home: Path) -> None:
-        super().__init__()
-        self._process = account.stream(command, home)
-        assert self._process.stdout is not None
-        self._output: IO[bytes] = self._process.stdout
-
-    def readable(self) -> bool:
-        """It is there to be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """The next bytes, none at the end."""
-        got = self._output.read(len(buffer))
-        buffer[: len(got)] = got
-        return len(got)
-
-    def close(self) -> None:
-        """End; raises OSError where the program did not succeed."""
-        if self.closed:
-            return
-        super().close()
-        while self._output.read(1 << 20):  # what stands behind the end of the tar file
-            pass
-        self._output.close()
-        code = self._process.wait()
-        if code:
-            raise OSError(f"the copy ended with {code}")
-
-
 def _ended(process: subprocess.Popen[bytes], log: Path) -> str | None:
     code = process.poll()
     if code is None:
         return None
-    if "address already in use" in _tail(log).lower():
+    if "address already in use" in logs.tail(log).lower():
         raise _PortTaken
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
@@ -260,29 +215,6 @@ def _stop(process: subprocess.Popen[bytes], recipe: ProcessRecipe, home: Path) -
             process.kill()
             process.wait()
     shutil.rmtree(home, ignore_errors=True)
-
-
-def _tail(log: Path) -> str:
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-LOG_LINES:])
-
-
-def _since(log: Path, since: float) -> str:
-    """What was written from a time on; lines without a time belong to the one above them."""
-    kept, began = [], False
-    with contextlib.suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            told = None if began else _TIME.match(line)
-            began = began or (told is not None and _epoch(told) >= since)
-            kept += [line] if began else []
-    return "".join(kept)
-
-
-def _epoch(told: re.Match[str]) -> float:
-    return datetime.fromisoformat(told[1] + (told[2] or "+00:00")).timestamp()
 
 
 def _free_port() -> int:

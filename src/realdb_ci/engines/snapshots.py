@@ -14,15 +14,16 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from realdb_ci import __version__, archive
 
 if TYPE_CHECKING:
-    from realdb_ci.engines.contract import Run
+    from realdb_ci.engines.contract import Run, Running
+    from realdb_ci.services.contract import Backup
 
 FORMAT = 1
 # Those unused for longest go first.
@@ -32,11 +33,15 @@ ENDING = ".tar.gz"
 # A server's own list of what a copy holds; nothing reads it after the copy.
 LEFT_OUT = ("backup_manifest", "postmaster.pid", "postmaster.opts")
 
-Content = TypeVar("Content")
+Own = Mapping[str, Callable[[bytes], bytes]]
 
 
 class Unusable(Exception):
     """The snapshot that was found cannot be used, and why."""
+
+
+class Unfit(Exception):
+    """These data are not kept, and why."""
 
 
 @dataclass(frozen=True)
@@ -90,29 +95,38 @@ class Slot:
         """Whether there is a file to be looked at."""
         return self.file.is_symlink() or self.file.exists()
 
-    def content(self) -> tuple[str, bytes]:
+    def content(self, own: Own) -> tuple[str, bytes]:
         """The administrator's password, and the data folder as a tar file.
 
-        Raises:
-            Unusable: it is broken, foreign or made to harm.
-        """
-        return self._read(lambda: archive.plain(self.file))
-
-    def unpack(self, folder: Path) -> str:
-        """Put the data in place of a folder that need not be there; return the administrator's password.
+        Args:
+            own: see ``services.contract.Backup``.
 
         Raises:
             Unusable: it is broken, foreign or made to harm.
         """
-
-        def unpacked() -> tuple[dict[str, Any], None]:
-            return archive.unpack(self.file, folder), None
-
         try:
-            secret, _ = self._read(unpacked)
-        except Unusable:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            _check_owner(self.file)
+            note, data = archive.plain(self.file, own)
+        except (archive.BrokenArchive, OSError) as problem:
+            raise Unusable(str(problem)) from None
+        secret = note.get("secret")
+        if note.get("key") != self.key or not isinstance(secret, str):
+            raise Unusable("it is of another server")
+        with contextlib.suppress(OSError):
+            os.utime(self.file)  # used just now, so the last to go
+        return secret, data
+
+    def unpack(self, folder: Path, own: Own) -> str:
+        """Put the data into a new folder; return the administrator's password.
+
+        Raises:
+            Unusable: it is broken, foreign or made to harm.
+        """
+        secret, data = self.content(own)
+        try:
+            archive.place(data, folder)
+        except (archive.BrokenArchive, OSError) as problem:
+            raise Unusable(str(problem)) from None
         return secret
 
     def discard(self) -> None:
@@ -144,18 +158,60 @@ class Slot:
             shutil.rmtree(private, ignore_errors=True)
         prune(self.file.parent)
 
-    def _read(self, read: Callable[[], tuple[dict[str, Any], Content]]) -> tuple[str, Content]:
-        try:
-            _check_owner(self.file)
-            note, content = read()
-        except (archive.BrokenArchive, OSError) as problem:
-            raise Unusable(str(problem)) from None
-        secret = note.get("secret")
-        if note.get("key") != self.key or not isinstance(secret, str):
-            raise Unusable("it is of another server")
-        with contextlib.suppress(OSError):
-            os.utime(self.file)  # used just now, so the last to go
-        return secret, content
+
+def started(
+    slot: Slot | None, run: Run, start: Callable[[str, bool], Running], passing: type[Exception]
+) -> Running:
+    """Start a server, from its snapshot where there is one that works.
+
+    Args:
+        slot: the snapshot's place, None where none is kept.
+        run: the run; once it is cancelled nothing is tried again.
+        start: starts the server, given what to say of the snapshot, and whether to start from it.
+        passing: what says nothing about the snapshot.
+    """
+    if slot is None or not slot.filled:
+        return start("", False)
+    try:
+        return start("from a snapshot", True)
+    except passing:
+        raise
+    except Exception as problem:
+        if run.cancelled.is_set():
+            raise
+        slot.discard()
+        trouble = str(problem) if isinstance(problem, Unusable) else "no server starts from it"
+    return start(f"warning: its snapshot was removed: {trouble}", False)
+
+
+def keep(
+    slot: Slot | None,
+    backup: Backup | None,
+    url: str,
+    secret: str,
+    copy: Callable[[Sequence[str]], io.RawIOBase],
+    run: Run,
+) -> None:
+    """Keep a server's data, where there is a place for them and nothing forbids it.
+
+    Args:
+        slot: the place.
+        backup: how this service's data are copied.
+        url: the administrator's URL.
+        secret: the password in it.
+        copy: runs a command beside the server, and gives its output.
+        run: see ``Slot.save``.
+
+    Raises:
+        Unfit: the data hold what must not reach another run.
+        OSError, archive.BrokenArchive: as ``Slot.save``.
+    """
+    if slot is None or backup is None:
+        return
+    why = backup.unfit(url)
+    if why:
+        raise Unfit(why)
+    slot.save(lambda: copy(backup.command), secret, run)
 
 
 def prune(folder: Path) -> None:

@@ -113,14 +113,17 @@ class Backup:
 
     Attributes:
         command: writes a consistent copy to its standard output, as a tar file of the data folder.
-        fit: whether what is at an administrator's URL may be kept: nothing in it comes from a test.
+        unfit: why what is at an administrator's URL may not be kept, empty where it may.
         adopt: makes the data of an earlier run this one's: given the administrator's URL with the password in
             these data, and the password it is to be.
+        own: files of the data folder that are never taken from a copy: what makes the content from the copy's,
+            or raises ValueError for data that are not to be used.
     """
 
     command: tuple[str, ...]
-    fit: Callable[[str], bool]
+    unfit: Callable[[str], str]
     adopt: Callable[[str, str], None]
+    own: Mapping[str, Callable[[bytes], bytes]]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Installed packages change with their versions, which are no part of the project.
+# Installed packages are known by their versions, which count as a whole.
 _LIBRARIES = re.compile(r"[/\\](site-packages|dist-packages|realdb_ci)[/\\]|^<")
 _STANDARD = os.path.dirname(os.__file__)  # noqa: PTH120  # compared as text, for each file of a project
 DATA_ENDINGS = (".sql", ".json", ".csv", ".tsv", ".yaml", ".yml")
@@ -34,6 +34,7 @@ def digest(function: Callable[..., Any]) -> str:
     hashed = hashlib.sha256()
     _add(hashed, closure([Path(found)]))
     _add(hashed, _data_beside(Path(found).parent))
+    hashed.update(installed().encode())
     return hashed.hexdigest()
 
 
@@ -48,7 +49,22 @@ def folder_digest(folder: Path) -> str:
     _add(hashed, files)
     scripts = [path for path in files if path.suffix == ".py" and path.name != "env.py"]
     _add(hashed, [path for path in closure(scripts) if path not in files])
+    hashed.update(installed().encode())
     return hashed.hexdigest()
+
+
+def installed() -> str:
+    """What is installed, by name and version; where a version says little, by the hashes of its files.
+
+    A distribution that does not come from an index (a folder, a repository) has ``direct_url.json``, by PEP 610.
+    """
+    found = []
+    for folder in map(Path, dict.fromkeys(sys.path)):
+        for one in folder.glob("*.dist-info"):
+            record = one / "RECORD"
+            local = (one / "direct_url.json").is_file() and record.is_file()
+            found.append(f"{one.name} {hashlib.sha256(record.read_bytes()).hexdigest() if local else ''}")
+    return "\n".join(sorted(found))
 
 
 def closure(files: Iterable[Path]) -> list[Path]:

@@ -6,15 +6,11 @@ import signal
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import Backup, ContainerRecipe, Facts, Installation, ProcessRecipe, masked
-from realdb_ci.services.postgres import installations
-from realdb_ci.services.postgres.connections import APPLICATION
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection  # noqa: N812
+from realdb_ci.services.contract import ContainerRecipe, Facts, Installation, ProcessRecipe, masked
+from realdb_ci.services.postgres import backup, installations
+from realdb_ci.services.postgres.connections import connect
 
 USER = "realdb"
 # A test database that is lost with its machine loses nothing: no write needs to reach a disk. jit only slows
@@ -24,22 +20,6 @@ TUNING = {**DURABILITY, "jit": "off", "max_connections": "200", "shared_buffers"
 # The time in UTC, the process and the database, by which a test's lines are found among those of all tests.
 LOG = {"log_line_prefix": "%m [%p] %d ", "log_timezone": "UTC"}
 BUILTIN_LOCALE_SINCE = 17
-# What the names of finished templates start with on a server of ours, whichever run has built them.
-TEMPLATES = "realdb_template_"
-# Templates that a snapshot holds on to, for whoever goes back and forth between branches.
-TEMPLATES_KEPT = 3
-# What initdb makes has a lower one (FirstNormalObjectId in PostgreSQL's access/transam.h).
-FIRST_OID = 16384
-BACKUP = ("-D", "-", "-F", "tar", "-X", "fetch", "-c", "fast", "-w")
-# The image's own entry point takes a folder with data as it is.
-RESTORE = """
-mkdir -p "$PGDATA"
-tar -xf - -C "$PGDATA"
-chmod 700 "$PGDATA"
-if [ "$(id -u)" = 0 ]; then chown -R postgres "$PGDATA"; fi
-"""
-# SQLSTATE classes that no waiting mends: 28 invalid authorization, 3D no such database.
-_FINAL_STATES = ("28", "3D")
 
 
 class Postgres:
@@ -73,9 +53,14 @@ class Postgres:
             "POSTGRES_PASSWORD": secret,
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --no-sync",
         }
-        copier = " ".join(("PGPASSWORD=$POSTGRES_PASSWORD exec pg_basebackup -U", USER, *BACKUP))
-        backup = Backup(("sh", "-c", copier), fit, adopt)
-        return ContainerRecipe(env, ("postgres", *settings), 5432, "/var/lib/postgresql/data", RESTORE, backup)
+        return ContainerRecipe(
+            env,
+            ("postgres", *settings),
+            5432,
+            "/var/lib/postgresql/data",
+            backup.RESTORE,
+            backup.in_container(USER),
+        )
 
     def installations(self, environ_path: str) -> Iterable[Installation]:
         """Full servers of the machine first, the wheel's last."""
@@ -103,8 +88,6 @@ class Postgres:
             "port": str(port),
             "unix_socket_directories": "",
         }
-        copier = programs / "pg_basebackup"
-        address = ("-h", "127.0.0.1", "-p", str(port), "-U", USER)
         return ProcessRecipe(
             # libpq finds a password in its user's home, which this folder is to the server's programs.
             files={"password": secret, ".pgpass": f"*:*:*:{USER}:{secret}\n"},
@@ -115,7 +98,7 @@ class Postgres:
                 *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
             ),
             stop=signal.SIGINT,
-            backup=Backup((str(copier), *address, *BACKUP), fit, adopt) if copier.is_file() else None,
+            backup=backup.of_process(programs / "pg_basebackup", port, USER),
         )
 
     def url(self, host: str, port: int, secret: str) -> str:
@@ -167,66 +150,3 @@ class Postgres:
             names = [name for (name,) in cursor.fetchall()]
         for name in names:
             drop(url, name)
-
-
-def fit(url: str) -> bool:
-    """Whether all that this server has beyond a new one lies in finished templates.
-
-    What tests do to a server must not reach the next run, and what a schema does to the server as a whole (roles,
-    settings, tablespaces) would meet the next version of the same schema, which makes it again.
-    """
-    with closing(connect(url, 10)) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT NOT EXISTS (SELECT FROM pg_database"
-            " WHERE starts_with(datname, 'realdb_') AND NOT starts_with(datname, %(ours)s))"
-            " AND NOT EXISTS (SELECT FROM pg_roles WHERE oid >= %(first)s)"
-            " AND NOT EXISTS (SELECT FROM pg_tablespace WHERE oid >= %(first)s)"
-            " AND NOT EXISTS (SELECT FROM pg_file_settings WHERE sourcefile LIKE '%%postgresql.auto.conf')"
-            " AND NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase NOT IN"
-            " (SELECT oid FROM pg_database WHERE starts_with(datname, %(ours)s)))",
-            {"ours": TEMPLATES, "first": FIRST_OID},
-        )
-        (found,) = cursor.fetchone() or (False,)
-    return bool(found)
-
-
-def adopt(url: str, secret: str) -> None:
-    """Give the administrator of an earlier run's data a new password, and let go of its oldest templates."""
-    from psycopg2.sql import SQL, Identifier
-
-    with closing(connect(url, 10)) as connection, connection.cursor() as cursor:
-        cursor.execute("ALTER ROLE CURRENT_USER PASSWORD %s", (secret,))
-        cursor.execute(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY oid DESC OFFSET %s",
-            (TEMPLATES, TEMPLATES_KEPT),
-        )
-        for (name,) in cursor.fetchall():
-            cursor.execute(SQL("DROP DATABASE {}").format(Identifier(name)))
-
-
-def connect(url: str, seconds: float) -> Connection:
-    """A connection in autocommit mode.
-
-    Raises:
-        ConnectionError: nobody answers yet.
-        ServerError: somebody answered and refuses us for good.
-    """
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(url, connect_timeout=max(2, int(seconds)), application_name=APPLICATION)
-    except psycopg2.OperationalError as problem:
-        text = " ".join(str(problem).split())
-        if (
-            "authentication failed" in text
-            or "does not exist" in text
-            or (problem.pgcode or "")[:2] in _FINAL_STATES
-        ):
-            raise ServerError(
-                f"PostgreSQL at {masked(url)} refuses us",
-                why=text,
-                remedy="Correct the user, the password or the database in the URL.",
-            ) from None
-        raise ConnectionError(text) from None
-    connection.autocommit = True
-    return connection

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from realdb_ci.services.contract import Server
 from realdb_ci.services.postgres import database
-from realdb_ci.services.postgres.recipe import TEMPLATES, connect
+from realdb_ci.services.postgres.backup import TEMPLATES
+from realdb_ci.services.postgres.connections import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
