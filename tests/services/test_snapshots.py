@@ -145,11 +145,11 @@ def test_schema_that_changes_the_server_as_a_whole_is_not_kept_and_that_is_said(
 ) -> None:
     """Its next version would find what this one made outside its database, and fail on it."""
     # ALTER SYSTEM wants no transaction around it.
-    alone = f'''
+    alone = f"""
     own = connection.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
     own.exec_driver_sql("{statement}")
     own.close()
-'''
+"""
     pytester.makepyfile(shelves=MODULE + alone)
     told = run().stdout.str()
     assert told.count("postgres: snapshot not kept: ") == 1
@@ -181,7 +181,7 @@ def test_changed_migration_never_gives_the_old_schema(pytester: pytest.Pytester,
 
     def passes(columns: list[str], *, kept: bool) -> None:
         pytester.makepyfile(
-            "from sqlalchemy import inspect\n"
+            test_shelf="from sqlalchemy import inspect\n"
             "def test_it(db_session):\n"
             "    found = inspect(db_session.connection()).get_columns('shelf')\n"
             f"    assert [one['name'] for one in found] == {columns}\n"
@@ -445,7 +445,7 @@ def _piped(data: bytes) -> int:
     reading, writing = os.pipe()
 
     def write() -> None:
-        with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as file:
             file.write(data)
 
     threading.Thread(target=write).start()

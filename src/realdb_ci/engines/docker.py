@@ -163,15 +163,15 @@ class _Launch:
         origin = self.held.origin
         server = Server(self.service.name, NAME, url, facts.version, origin, seconds, facts.settings, snapshot=told)
 
-        def copy(command: Sequence[str]) -> Exec:
-            return Exec(container.get_wrapped_container(), command)
+        def save(place: Slot, command: Sequence[str]) -> None:
+            place.save(lambda: Exec(container.get_wrapped_container(), command), secret, self.run)
 
         return Running(
             server,
             stop=lambda: _stop(container),
             log=lambda: _log(container, tail=LOG_LINES),
             log_since=lambda since: _log(container, since=since),
-            keep=lambda: snapshots.keep(slot, recipe.backup, url, secret, copy, self.run),
+            keep=lambda: snapshots.keep(slot, recipe.backup, url, save),
         )
 
     def _container(self, recipe: ContainerRecipe, *, restoring: bool) -> DockerContainer:

@@ -157,15 +157,15 @@ class _Launch:
             snapshot=told,
         )
 
-        def copy(command: Sequence[str]) -> Output:
-            return Output(self.account.stream(command, home))
+        def save(place: Slot, command: Sequence[str]) -> None:
+            place.save(lambda: Output(self.account.stream(command, home)), secret, self.run)
 
         return Running(
             server,
             stop=lambda: _stop(process, recipe, home),
             log=lambda: logs.tail(log),
             log_since=lambda since: logs.since(log, since),
-            keep=lambda: snapshots.keep(self.slot, recipe.backup, url, secret, copy, self.run),
+            keep=lambda: snapshots.keep(self.slot, recipe.backup, url, save),
         )
 
     def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot, backup: Backup) -> str:

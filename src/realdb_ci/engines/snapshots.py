@@ -184,23 +184,14 @@ def started(
     return start(f"warning: its snapshot was removed: {trouble}", False)
 
 
-def keep(
-    slot: Slot | None,
-    backup: Backup | None,
-    url: str,
-    secret: str,
-    copy: Callable[[Sequence[str]], io.RawIOBase],
-    run: Run,
-) -> None:
+def keep(slot: Slot | None, backup: Backup | None, url: str, save: Callable[[Slot, Sequence[str]], None]) -> None:
     """Keep a server's data, where there is a place for them and nothing forbids it.
 
     Args:
         slot: the place.
         backup: how this service's data are copied.
         url: the administrator's URL.
-        secret: the password in it.
-        copy: runs a command beside the server, and gives its output.
-        run: see ``Slot.save``.
+        save: puts what a command beside the server writes into the place.
 
     Raises:
         Unfit: the data hold what must not reach another run.
@@ -211,7 +202,7 @@ def keep(
     why = backup.unfit(url)
     if why:
         raise Unfit(why)
-    slot.save(lambda: copy(backup.command), secret, run)
+    save(slot, backup.command)
 
 
 def prune(folder: Path) -> None:
