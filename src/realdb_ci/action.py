@@ -151,8 +151,10 @@ def _work(step: Step, inputs: Inputs) -> int:
     with step.log.deaf():
         found = results.read(job.events)
         ready = _ready(found)
-        if kept is not None:
-            step.log.line(f"Snapshots: {stores.warm.told(ready)}")
+        told = stores.warm.told(ready)
+        if told:
+            step.log.line(f"Snapshots: {told}")
+            step.span("cache snapshots", told, stores.warm.began, stores.warm.began + stores.warm.seconds)
         stores.keep({case.nodeid: case.duration for case in found.cases if case.finished}, ready)
     return code
 

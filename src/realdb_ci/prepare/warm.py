@@ -30,9 +30,11 @@ class Warm:
         folder: the folder of snapshots.
         warn: told once of each trouble, which never fails a run.
         found: the key of the entry that was restored, or nothing.
-        seconds: what restoring took.
+        began: when restoring began, in seconds since the epoch, 0 where nobody asked.
+        seconds: what it took.
         note: what the entry says about itself.
         trouble: whether the service failed us.
+        broken: whether restoring failed, for this reason or another.
     """
 
     service: CacheService | None
@@ -40,9 +42,11 @@ class Warm:
     folder: Path
     warn: Callable[[str], None]
     found: str = ""
+    began: float = 0.0
     seconds: float = 0.0
     note: dict[str, Any] = field(default_factory=dict)
     trouble: bool = False
+    broken: bool = False
     _asked: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -57,13 +61,13 @@ class Warm:
                 self._restore(replace(self.service, patience=PATIENCE))
 
     def told(self, ready: float) -> str:
-        """What the cache was worth, for the record.
+        """What the cache was worth, for the record; empty where nobody asked, and where a warning has said it.
 
         Args:
             ready: seconds that server and schema took together.
         """
-        if self.service is None:
-            return "off"
+        if not self.began or self.broken:
+            return ""
         if not self.found:
             return f"nothing found in {self.seconds:.1f} s"
         text = f"restored in {self.seconds:.1f} s"
@@ -107,7 +111,7 @@ class Warm:
         return f"{size / MEGABYTE:.0f} MB saved in {time.monotonic() - began:.1f} s"
 
     def _restore(self, service: CacheService) -> None:
-        began = time.monotonic()
+        self.began = time.time()
         file = self.folder.with_name("snapshots.tar.gz")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -118,13 +122,14 @@ class Warm:
                 self.folder.chmod(0o700)
                 self.found = found
         except (archive.BrokenArchive, OSError) as problem:
+            self.broken = True
             self.warn(f"The snapshots are not used: {problem}")
         except CacheTrouble as problem:
-            self.trouble = True
+            self.trouble = self.broken = True
             self.warn(f"The snapshots are not used: {problem}")
         finally:
             file.unlink(missing_ok=True)
-            self.seconds = time.monotonic() - began
+            self.seconds = time.time() - self.began
 
     @property
     def _prefix(self) -> str:
