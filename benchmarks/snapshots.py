@@ -21,12 +21,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from projects import Project, alternated
+from tables import circumstances, markdown, verdict
 
 from realdb_ci import services
 from realdb_ci.config import Config
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.servers import Servers
 
+MIGRATIONS = 200
+# A second run against that of a project without any migration.
+TARGET = 1.2
+NONE, SECOND = "no migrations, second run", f"{MIGRATIONS} migrations, second run"
+Samples = dict[str, list[float]]
 MIRROR = os.environ.get("REALDB_CI_MIRROR", "localhost:5000")
 ENV = """
 from alembic import context
@@ -80,7 +86,7 @@ def project(folder: Path, migrations: int, image: str) -> Project:
     return Project(folder, 1, variables={"XDG_CACHE_HOME": str(folder.parent / "cache")})
 
 
-def servers(image: str, rounds: int, home: Path) -> dict[str, float]:
+def servers(image: str, rounds: int, home: Path) -> Samples:
     """Seconds until a server is ready, by the way it starts."""
     from testcontainers.community.postgres import PostgresContainer
 
@@ -102,44 +108,54 @@ def servers(image: str, rounds: int, home: Path) -> dict[str, float]:
             return time.perf_counter() - began
 
     ways: dict[str, Callable[[], float]] = {
-        "testcontainers": theirs,
-        "plain": lambda: ours(None),
-        "snapshot": lambda: ours(kept),
+        "testcontainers' PostgresContainer": theirs,
+        "realdb-ci, no snapshot": lambda: ours(None),
+        "realdb-ci, from a snapshot": lambda: ours(kept),
     }
-    return medians(ways, rounds)
+    return measured(ways, rounds)
 
 
-def runs(image: str, rounds: int, home: Path) -> dict[str, float]:
+def runs(image: str, rounds: int, home: Path) -> Samples:
     """Seconds of whole runs."""
-    many, none = project(home / "many", 200, image), project(home / "none", 0, image)
-    none.run()
+    many, none = project(home / "many", MIGRATIONS, image), project(home / "none", 0, image)
+    for one in (many, none):
+        one.run()
 
-    def cold() -> float:
-        shutil.rmtree(home / "cache", ignore_errors=True)
-        return many.run()
+    def first() -> float:
+        shutil.rmtree(home / "cache")
+        took = many.run()
+        none.run()
+        return took
 
-    def without() -> float:
-        return none.run(REALDB_CI_SNAPSHOTS="false")
-
-    return medians(
-        {
-            "200 migrations, first run": cold,
-            "200 migrations, second run": many.run,
-            "no migrations, second run": lambda: (none.run(), none.run())[1],
-            "no migrations, no snapshots": without,
-        },
-        rounds,
-        alternate=False,
-    )
+    ways: dict[str, Callable[[], float]] = {
+        NONE: none.run,
+        SECOND: many.run,
+        f"{MIGRATIONS} migrations, first run": first,
+        f"{MIGRATIONS} migrations, snapshots = false": lambda: many.run(REALDB_CI_SNAPSHOTS="false"),
+        "no migrations, snapshots = false": lambda: none.run(REALDB_CI_SNAPSHOTS="false"),
+    }
+    return measured(ways, rounds)
 
 
-def medians(ways: dict[str, Callable[[], float]], rounds: int, *, alternate: bool = True) -> dict[str, float]:
-    """The median of each; the second run of a project has to come after its first."""
-    took: dict[str, list[float]] = {name: [] for name in ways}
-    turns = alternated(list(ways), rounds) if alternate else ((n, name) for n in range(rounds) for name in ways)
-    for _, name in turns:
+def measured(ways: dict[str, Callable[[], float]], rounds: int) -> Samples:
+    """Seconds of each way, in an order that shifts from round to round."""
+    took: Samples = {name: [] for name in ways}
+    for _, name in alternated(list(ways), rounds):
         took[name].append(ways[name]())
-    return {name: statistics.median(all_) for name, all_ in took.items()}
+    return took
+
+
+def table(title: str, took: Samples, targets: dict[str, float]) -> str:
+    """Medians, ranges and ratios to the first way."""
+    base = statistics.median(next(iter(took.values())))
+    rows = []
+    for way, seconds in took.items():
+        ratio = statistics.median(seconds) / base
+        target = targets.get(way)
+        told = f"at most {target:.2f}: {verdict(met=ratio <= target)}" if target else ""
+        spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
+        rows.append((way, f"{statistics.median(seconds):.2f}", spread, f"{ratio:.2f}", told))
+    return markdown((title, "median s", "range s", "against the first", "target"), rows)
 
 
 def main() -> None:
@@ -151,13 +167,9 @@ def main() -> None:
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
     with tempfile.TemporaryDirectory(prefix="realdb-ci-bench-") as name:
         home = Path(name)
-        for title, base, took in (
-            ("PostgreSQL ready", "testcontainers", servers(options.image, options.rounds, home / "snapshots")),
-            ("Whole run", "no migrations, second run", runs(options.image, options.rounds, home)),
-        ):
-            print(f"\n| {title} | seconds | of {base} |\n|---|---|---|")
-            for way, seconds in took.items():
-                print(f"| {way} | {seconds:.2f} | {seconds / took[base]:.2f} |")
+        print(f"{options.image}, {options.rounds} rounds, {circumstances()}\n")
+        print(table("PostgreSQL is ready", servers(options.image, options.rounds, home / "snapshots"), {}), "\n")
+        print(table("a whole run", runs(options.image, options.rounds, home), {SECOND: TARGET}))
 
 
 if __name__ == "__main__":
