@@ -17,8 +17,8 @@ from recycling_ways import SECONDS, TABLES, Clone, Way, execute, on_a_clone, tim
 from tables import circumstances, markdown
 
 from realdb_ci.errors import RealdbError
+from realdb_ci.services.postgres.connections import connect
 from realdb_ci.services.postgres.database import url_of
-from realdb_ci.services.postgres.recipe import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from realdb_ci.services.postgres.connections import connect
 from realdb_ci.services.postgres.database import url_of
-from realdb_ci.services.postgres.recipe import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812

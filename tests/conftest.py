@@ -20,6 +20,8 @@ settings.load_profile("realdb-ci")
 REQUIRE = "REALDB_CI_REQUIRE_DOCKER"
 # Put into the environment, because the commands that tests start pull from there too.
 MIRROR = os.environ.setdefault("REALDB_CI_MIRROR", "localhost:5000")
+# What one test keeps for the next run must not be what another one starts from, nor lie in the user's own folder.
+os.environ.setdefault("REALDB_CI_SNAPSHOTS", "false")
 # It stands for all: tests/images/build serves it last.
 LAST_IMAGE = f"{MIRROR}/exits:1"
 

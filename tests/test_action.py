@@ -22,6 +22,7 @@ def _step(folder: Path, **environ: str) -> tuple[subprocess.CompletedProcess[str
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("REALDB_CI_")},
+            "REALDB_CI_SNAPSHOTS": "false",
             "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(folder / "workspace"),
             **files,

@@ -28,7 +28,7 @@ def _run(name: str, engine: str, folder: Path, **settings: str) -> results.Resul
     environ = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     done = subprocess.run(
         [sys.executable, "-m", "realdb_ci", "run", project, "--engine", engine, "--out", out],
-        env=environ | settings,
+        env=environ | {"REALDB_CI_SNAPSHOTS": "false"} | settings,
         capture_output=True,
         text=True,
         check=False,

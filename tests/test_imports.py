@@ -11,7 +11,7 @@ SOURCE = Path(realdb_ci.__file__).parent
 # What each room or module may import of ours, beside itself.
 LEAVES = {"errors", "results"}
 SERVICES = LEAVES | {"config", "services"}
-ENGINES = LEAVES | {"services", "engines"}
+ENGINES = LEAVES | {"archive", "services", "engines"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
@@ -31,8 +31,9 @@ ALLOWED = {
     "report": {"errors", "config", "results", "sources", "reports", "github", "timing"},
     "servers": {"errors", "services", "engines"},
     "broker": {"errors", "services", "servers"},
+    "archive": set(),
     "kept": set(),
-    "hub": {"errors", "config", "kept", "doubles", "services", "servers", "broker", "recorder"},
+    "hub": {"errors", "config", "kept", "doubles", "engines", "services", "servers", "broker", "recorder"},
     "evidence": {"errors", "hub"},
     "progress": {"engines"},
     "suite": {"errors"},
@@ -43,6 +44,7 @@ ALLOWED = {
         "config",
         "results",
         "services",
+        "engines",
         "servers",
         "broker",
         "progress",
@@ -53,7 +55,7 @@ ALLOWED = {
     },
     "inputs": {"errors", "config"},
     "runner": set(),
-    "prepare": LEAVES | {"config", "inputs", "services", "doubles", "engines", "timing"},
+    "prepare": LEAVES | {"archive", "config", "inputs", "services", "doubles", "engines", "timing"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"}

@@ -61,7 +61,7 @@ def test_every_input_reaches_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"), [("true", set(CACHES)), ("FALSE", set()), ("timings,packages", set(CACHES))]
+    ("text", "chosen"), [("true", set(CACHES)), ("FALSE", set()), ("timings,packages,snapshots", set(CACHES))]
 )
 def test_caches_are_chosen_by_a_switch_or_by_name(text: str, chosen: set[str]) -> None:
     """YAML's spellings of a switch are those of GitHub's own actions."""
@@ -78,7 +78,7 @@ BAD = {
     "shard beyond": ({"shard": "5/4"}, ["no part 5 of 4"]),
     "shard words": ({"shard": "two of four"}, ["'shard'", "2/4"]),
     "shard digits": ({"shard": "\N{ARABIC-INDIC DIGIT ONE}/\N{ARABIC-INDIC DIGIT TWO}"}, ["'shard'", "2/4"]),
-    "cache": ({"cache": "yes"}, ["'cache' cannot be 'yes'", "packages, timings"]),
+    "cache": ({"cache": "yes"}, ["'cache' cannot be 'yes'", "packages, snapshots, timings"]),
     "open quote": ({"pytest_args": "-k 'a"}, ["'pytest-args'", "quotes do not close"]),
     "expression": ({"pytest_args": "-k ${{ matrix.k }}"}, ["'pytest-args'", "not evaluated"]),
     "newline": ({"working_directory": "a\nb"}, ["'working-directory'", "one line"]),

@@ -17,7 +17,7 @@ from leftovers import MARK, containers, folders, processes
 from realdb_ci import services
 from realdb_ci.config import Config
 from realdb_ci.servers import Servers
-from realdb_ci.services.postgres.recipe import connect
+from realdb_ci.services.postgres.connections import connect
 
 # Only what is tested is loaded, or most of the time would go into the imports of eight workers.
 ARGUMENTS = ("-p", "realdb_ci", "-p", "xdist", "-p", "no:cacheprovider", "-W", "error")

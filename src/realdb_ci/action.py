@@ -17,6 +17,7 @@ from realdb_ci import __version__, results, run, runner, services, signals, suit
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import EnvironmentProblem, RealdbError
 from realdb_ci.github import Client, GitHub, Unreachable, merge_base
 from realdb_ci.inputs import Inputs
@@ -139,11 +140,15 @@ def _work(step: Step, inputs: Inputs) -> int:
     # Before the suite runs: what it makes of the checkout's settings, git would obey.
     committed = baselines.committed(step.workspace) if github is not None and github.is_of_branch else 0.0
     pulls = images.Pulls(step.log.line, step.span)
+    kept = None
+    # Without a cache service the folder goes with the container, and making one would be time lost.
+    if job.config.snapshots and stores.warm.service is not None:
+        kept = Snapshots(stores.warm.folder, name, stores.warm.restore)
     wishes = services.wishes(job.config)
     with (
         step.log.deaf(),
         siblings.reachable(),
-        Servers(pulls.notify, images.PATIENCE) as servers,
+        Servers(pulls.notify, images.PATIENCE, kept) as servers,
         Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
     ):
         with step.log.group("Environment and databases"):
@@ -160,7 +165,12 @@ def _work(step: Step, inputs: Inputs) -> int:
     with step.log.deaf():
         found = results.read(job.events)
         measured = {case.nodeid: case.duration for case in found.cases if case.finished}
-        stores.keep(measured, _to_keep(found, github, committed))
+        ready = _ready(found)
+        told = stores.warm.told(ready)
+        if told:
+            step.log.line(f"Snapshots: {told}")
+            step.span("cache snapshots", told, stores.warm.began, stores.warm.began + stores.warm.seconds)
+        stores.keep(measured, ready, _to_keep(found, github, committed))
     return code
 
 
@@ -189,6 +199,13 @@ def _to_keep(found: results.Results, github: GitHub | None, committed: float) ->
     if last.problems or last.interrupted or last.exitstatus not in WHOLE:
         return None
     return Run.of(last, github.sha, committed)
+
+
+def _ready(found: results.Results) -> float:
+    """Seconds that PostgreSQL took to start, and its schema after it: what a snapshot is to save."""
+    servers = (one.seconds for suite in found.suites for one in suite.servers if one.service == "postgres")
+    schemas = (one.stop - one.start for suite in found.suites for one in suite.spans if one.name == "schema")
+    return sum(servers) + sum(schemas)
 
 
 def _stores(step: Step, job: Job, plan: dependencies.Plan, github: GitHub | None) -> Stores:

@@ -101,6 +101,9 @@ class Broker:
                 return {"server": self._source.get(Wish.from_dict(request["wish"])).to_dict()}
             case "log":
                 return {"log": self._source.log(Wish.from_dict(request["wish"]), request["since"])}
+            case "built":
+                self._source.built(Wish.from_dict(request["wish"]))
+                return {}
             case "record":
                 self._record(request["event"], request["fields"])
                 return {}
@@ -127,6 +130,10 @@ class RemoteServers:
     def log(self, wish: Wish, since: float | None = None) -> str:
         """Log lines of the owner's server; see ``Source``."""
         return str(self._ask(ask="log", wish=wish.to_dict(), since=since)["log"])
+
+    def built(self, wish: Wish) -> None:
+        """Tell the owner that a template has been finished on that server."""
+        self._ask(ask="built", wish=wish.to_dict())
 
     def record(self, event: str, fields: Mapping[str, Any]) -> None:
         """Have the owner record an event."""

@@ -10,12 +10,10 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from realdb_ci.errors import SettingError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENGINE_CHOICES = ("auto", "url", "docker", "embedded")
 TABLE = "[tool.realdb-ci]"
@@ -98,6 +96,13 @@ def project_name(root: Path) -> str:
     return root.name if relative == "." else relative
 
 
+def _cache(environ: Mapping[str, str]) -> Path | None:
+    """Our part of the user's cache folder, by the XDG Base Directory Specification."""
+    named, home = environ.get("XDG_CACHE_HOME", ""), environ.get("HOME", "")
+    base = Path(named) if Path(named).is_absolute() else Path(home) / ".cache"
+    return base / "realdb-ci" if base.is_absolute() else None
+
+
 def _setting(default: Any, read: Callable[[Any], Any]) -> Any:
     return field(default=default, metadata={"read": read})
 
@@ -119,6 +124,8 @@ class Config:
         keep: whether the database of a failed test that is marked ``realdb(commit=True)`` stays to be looked into.
         n_plus_one: how often one line may send the same statement in a test before that is a warning; 0 for never.
         startup_timeout: seconds a server may take from its start to its first answer.
+        snapshots: whether a server's data, with its finished schema, are kept for the next run.
+        cache: our folder for what this user's runs keep, None where the environment names none; no setting.
 
     """
 
@@ -133,6 +140,8 @@ class Config:
     keep: bool = _setting(default=False, read=_switch)
     n_plus_one: int = _setting(10, _count)
     startup_timeout: float = _setting(60.0, _seconds)
+    snapshots: bool = _setting(default=True, read=_switch)
+    cache: Path | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, root: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
@@ -159,11 +168,11 @@ class Config:
             urls = _urls(environ) if source == "the environment" else ()
             services = (*values.get("services", ()), *read.get("services", ()), *urls)
             values |= read | {"services": services}
-        return cls(**values)
+        return cls(**values, cache=_cache(environ))
 
 
 def _read(found: Mapping[str, Any], source: str) -> dict[str, Any]:
-    readers = {one.name.replace("_", "-"): one for one in fields(Config)}
+    readers = {one.name.replace("_", "-"): one for one in fields(Config) if one.metadata}
     values = {}
     for key, value in found.items():
         known = readers.get(key.replace("_", "-"))
@@ -208,7 +217,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings that are set in the environment; an empty variable counts as not set."""
-    names = {one.name: f"REALDB_CI_{one.name.upper()}" for one in fields(Config)}
+    names = {one.name: f"REALDB_CI_{one.name.upper()}" for one in fields(Config) if one.metadata}
     return {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
 
 

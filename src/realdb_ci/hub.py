@@ -25,6 +25,7 @@ from realdb_ci.services.active import active
 
 if TYPE_CHECKING:
     from realdb_ci.broker import Broker, RemoteServers
+    from realdb_ci.engines.contract import Notice
     from realdb_ci.recorder import Recorder
     from realdb_ci.servers import Source
     from realdb_ci.services.contract import Server, Wish
@@ -64,6 +65,7 @@ class Hub:
         self._needed: dict[str, None] = {}
         self._marked: Counter[str] = Counter()
         self._said: set[str] = set()
+        self._late: list[str] = []
         self._kept = Kept(pytest_config)
         self.working = 0
         """How many of our own steps are under way; then no code of the project is."""
@@ -95,6 +97,10 @@ class Hub:
     def keep(self, server: Server, what: str) -> None:
         """Have the end of the run tell of a database that stays."""
         self.record("kept", {"what": what, "owned": server.owned})
+
+    def finished(self, service: str) -> None:
+        """Say that a template has just been finished on the run's server of that service."""
+        self.built(self._wishes[service])
 
     @contextlib.contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
@@ -150,6 +156,10 @@ class Hub:
         lines = self.log(self._wishes[service], since).splitlines()
         return "\n".join(line for line in lines if ours.search(line))
 
+    def built(self, wish: Wish) -> None:
+        """Take notice of a finished template."""
+        self._source.built(wish)
+
     def record(self, event: str, fields: Mapping[str, Any]) -> None:
         """Record an event here, or have the process do it that writes the events file."""
         if event == "kept" and not self._worker:
@@ -196,6 +206,8 @@ class Hub:
 
     def pytest_terminal_summary(self) -> None:
         """Say which databases were kept, and keep their servers until the reader is done."""
+        for line in self._late:
+            self._say(line)
         self._kept.tell()
 
     def pytest_unconfigure(self) -> None:
@@ -211,9 +223,16 @@ class Hub:
     def _source(self) -> Source:
         if self._owner:
             return self._remote
+        from realdb_ci.engines.snapshots import Snapshots
         from realdb_ci.servers import Servers
 
-        return Servers()
+        snapshots = Snapshots.of(self.config.snapshots, self.config.cache, self.root)
+        return Servers(self._notice, snapshots=snapshots)
+
+    def _notice(self, notice: Notice) -> None:
+        """Remember what no header and no failure would say: while tests run, their output is captured."""
+        if notice.stage == "snapshot":
+            self._late.append(f"{notice.service}: snapshot {notice.detail}")
 
     @functools.cached_property
     def _remote(self) -> RemoteServers:

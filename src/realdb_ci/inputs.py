@@ -16,7 +16,7 @@ from realdb_ci.errors import SettingError
 PREFIX = "INPUT_"
 # Keys of ``with`` that the runner itself understands for a Docker action.
 RUNNERS_OWN = ("args", "entrypoint")
-CACHES = ("packages", "timings")
+CACHES = ("packages", "snapshots", "timings")
 _PYTHON = re.compile(r"(?:(?:cpython|pypy)[-@]?)?\d+(?:\.\d+){0,2}t?", re.ASCII)
 _SHARD = re.compile(r"([1-9]\d{0,3})/([1-9]\d{0,3})", re.ASCII)
 

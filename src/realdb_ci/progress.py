@@ -39,6 +39,10 @@ class BootProgress:
     def notify(self, notice: Notice) -> None:
         """Take one step of one server; called from the threads that boot them."""
         with self._lock:
+            if notice.stage == "snapshot":  # told while the suite runs: no step on the server's way
+                console = self._console if self._bars is None else self._bars.console
+                console.print(f"realdb-ci: snapshot of {notice.service}: {notice.detail}", markup=False)
+                return
             known = self._stages.get(notice.service)
             self._stages[notice.service] = notice.stage
             if self._console.is_terminal:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from realdb_ci import github, reports, results, services, suite
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, repository_root, settings_root
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
 from realdb_ci.servers import Servers
@@ -120,7 +121,7 @@ def _run_suites(
     progress = BootProgress(console)
     try:
         with (
-            Servers(progress.notify) as servers,
+            Servers(progress.notify, snapshots=_snapshots(plans)) as servers,
             Broker(servers, lambda event, fields: append(events, event, **fields)) as broker,
         ):
             for project, plan in plans.items():
@@ -133,6 +134,12 @@ def _run_suites(
                 compare(events, plan.base, timed)
     finally:
         progress.close()
+
+
+def _snapshots(plans: Mapping[Path, Plan]) -> Snapshots | None:
+    configs = [plan.config for plan in plans.values()]
+    wanted = all(config.snapshots for config in configs)
+    return Snapshots.of(wanted, configs[0].cache, *(settings_root(project.resolve()) for project in plans))
 
 
 def _suite(project: Path, order: Order, events: Path, broker: Broker, console: Console) -> suite.Suite:

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from realdb_ci import engines, services
 from realdb_ci.engines.contract import Notice, Notify, Run, Running
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import RealdbError, ServerError
 from realdb_ci.services.contract import Server, Wish
 
@@ -43,6 +44,9 @@ class Source(Protocol):
             since: seconds since the epoch, for the lines from then on; None for the last few lines.
         """
 
+    def built(self, wish: Wish) -> None:
+        """Take notice that a template has been finished on that server, and no test has run on it yet."""
+
 
 class Servers:
     """The servers this process owns. Use it as a context manager: at its end nothing of them is left.
@@ -50,10 +54,16 @@ class Servers:
     Args:
         notify: told of every step, from the threads that take them.
         patience: seconds to wait before each further attempt to pull an image.
+        snapshots: where data are kept between runs, None to keep none.
     """
 
-    def __init__(self, notify: Notify = lambda _: None, patience: tuple[float, ...] = ()) -> None:
-        self._run = Run(notify, patience)
+    def __init__(
+        self,
+        notify: Notify = lambda _: None,
+        patience: tuple[float, ...] = (),
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        self._run = Run(notify, patience, snapshots)
         self._lock = threading.Lock()
         self._pending: dict[Wish, Future[Running]] = {}
         self._threads: list[threading.Thread] = []
@@ -89,6 +99,13 @@ class Servers:
             return ""
         running = future.result()
         return running.log() if since is None else running.log_since(since)
+
+    def built(self, wish: Wish) -> None:
+        """Keep that server's data for the next run; trouble is told and changes nothing."""
+        try:
+            self._future(wish).result().keep()
+        except Exception as problem:  # noqa: BLE001  # whatever it is, the tests can run
+            self._run.notify(Notice(wish.service, "snapshot", f"not kept: {problem}"))
 
     def end_if_killed(self, pid: int) -> None:
         """Have that process of ours interrupted, then killed, should this one be killed."""

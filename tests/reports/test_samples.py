@@ -24,6 +24,7 @@ def run(name: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], resu
     """Run a copy of a sample; return the process, the suite it recorded, and what was expected."""
     project = shutil.copytree(SAMPLES / name, folder / name)
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("REALDB_CI_", "PYTEST_"))}
+    environ["REALDB_CI_SNAPSHOTS"] = "false"
     command = [sys.executable, "-m", "realdb_ci", "run", project, "--engine", "embedded", "--out", folder / "out"]
     done = subprocess.run(
         command, env=environ, capture_output=True, encoding="utf-8", errors="replace", check=False

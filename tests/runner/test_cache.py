@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from cache_service import TOKEN, Store, serving
 
-from realdb_ci.prepare import archive, cache
+from realdb_ci import archive
+from realdb_ci.prepare import cache
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Patience, Taken
 
 QUICK = Patience(connect=1.0, transfer=1.0, pauses=(0.01, 0.01))

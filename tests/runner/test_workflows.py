@@ -62,6 +62,7 @@ def test_composite_action_runs_a_suite_without_docker(tmp_path: Path) -> None:
     environ = {
         **theirs,
         **inputs,
+        "REALDB_CI_SNAPSHOTS": "false",
         "GITHUB_ACTIONS": "true",
         "GITHUB_ACTION_PATH": str(ACTIONS[1].parent),
         "GITHUB_WORKSPACE": str(workspace),

@@ -75,6 +75,25 @@ class Account:
             **self._options(home),
         )
 
+    def stream(self, command: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
+        """Run a command as the account whose standard output is read while it runs."""
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            **self._options(home),
+        )
+
+    def give_all(self, folder: Path) -> None:
+        """Make a folder of ours the account's own, with all that is in it."""
+        if self.uid is None:
+            return
+        self.give(folder)
+        for parent, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                self.give(Path(parent, name))
+
     def popen(self, command: Sequence[str], home: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a server as the account, in a session of its own so that Ctrl-C does not reach it first."""
         return subprocess.Popen(

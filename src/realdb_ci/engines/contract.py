@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from realdb_ci.engines.guard import Guard
+from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.services.contract import Server, Service, Wish
 
 RUN_LABEL = "realdb-ci.run"
@@ -24,7 +25,7 @@ class Notice:
 
     Attributes:
         service: the service's name.
-        stage: pull, pulled, start, ready or failed.
+        stage: pull, pulled, start, ready, failed or snapshot.
         detail: a few words for a person.
         done, total: bytes of a pull, 0 where there is nothing to count.
 
@@ -48,11 +49,18 @@ class Run:
     Args:
         notify: told of every step.
         patience: seconds to wait before each further attempt to pull an image.
+        snapshots: where data are kept between runs, None to keep none.
     """
 
-    def __init__(self, notify: Notify = lambda _: None, patience: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self,
+        notify: Notify = lambda _: None,
+        patience: tuple[float, ...] = (),
+        snapshots: Snapshots | None = None,
+    ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.patience = patience
+        self.snapshots = snapshots
         self.notify = notify
         self.guard = Guard()
         self.cancelled = threading.Event()
@@ -95,12 +103,14 @@ class Running:
         stop: ends it.
         log: its last lines.
         log_since: the lines it wrote since then, in seconds since the epoch; none of a server that was given.
+        keep: keeps its data as they are now for the next run.
     """
 
     server: Server
     stop: Callable[[], None] = field(default=lambda: None)
     log: Callable[[], str] = field(default=lambda: "")
     log_since: Callable[[float], str] = field(default=lambda _: "")
+    keep: Callable[[], None] = field(default=lambda: None)
 
 
 @dataclass(frozen=True)

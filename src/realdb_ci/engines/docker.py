@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realdb_ci.engines import daemon, image, ready, reaper
+from realdb_ci.engines import daemon, image, ready, reaper, snapshots
 from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
+from realdb_ci.engines.copying import Exec, feed, waiting
+from realdb_ci.engines.snapshots import Slot
 from realdb_ci.errors import ServerError
-from realdb_ci.services.contract import ContainerRecipe, Server, Service, Wish, new_secret
+from realdb_ci.services.contract import Backup, ContainerRecipe, Server, Service, Wish, new_secret
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -106,21 +110,44 @@ class _Launch:
     route: Route
 
     def running(self, began: float) -> Running:
+        """Start the container, from a snapshot where there is one, and wait for its first answer."""
+        slot = self._slot()
+
+        def start(told: str, restoring: bool) -> Running:
+            return self._running(began, slot, told, restoring=restoring)
+
+        return snapshots.started(slot, self.run, start, ready.Silence)
+
+    def _slot(self) -> Slot | None:
+        recipe = self.service.container("")
+        if self.run.snapshots is None or recipe.backup is None:
+            return None
+        words = (self.held.digest, repr(sorted(recipe.env.items())), repr(recipe.command))
+        return self.run.snapshots.slot(self.service.name, NAME, *words)
+
+    def _running(self, began: float, slot: Slot | None, told: str, *, restoring: bool = False) -> Running:
         """Start the container and wait for its first answer; it is removed again if that fails."""
         from docker.errors import DockerException
 
         secret = new_secret()
         recipe = self.service.container(secret)
-        container = self._container(recipe)
+        container = self._container(recipe, restoring=restoring)
         try:
-            container.start()
-            url = self.service.url(*self._address(container, recipe), secret)
+            kept = secret
+            if restoring and slot and recipe.backup:
+                kept = _restored(container, slot, recipe.backup)
+            else:
+                container.start()
+            address = self._address(container, recipe)
             ready.wait(
-                _starting(self.service, url, container),
+                _starting(self.service, self.service.url(*address, kept), container),
                 self.run,
                 timeout=self.wish.timeout,
                 silence=None if self.route.published else DIRECT_SECONDS,
             )
+            if restoring and recipe.backup:
+                recipe.backup.adopt(self.service.url(*address, kept), secret)
+            url = self.service.url(*address, secret)
             facts = self.service.settle(url, owned=True)
         except DockerException as problem:
             _stop(container)
@@ -133,15 +160,21 @@ class _Launch:
             _stop(container)
             raise
         seconds = time.monotonic() - began
-        server = Server(self.service.name, NAME, url, facts.version, self.held.origin, seconds, facts.settings)
+        origin = self.held.origin
+        server = Server(self.service.name, NAME, url, facts.version, origin, seconds, facts.settings, snapshot=told)
+
+        def save(place: Slot, command: Sequence[str]) -> None:
+            place.save(lambda: Exec(container.get_wrapped_container(), command), secret, self.run)
+
         return Running(
             server,
             stop=lambda: _stop(container),
             log=lambda: _log(container, tail=LOG_LINES),
             log_since=lambda since: _log(container, since=since),
+            keep=lambda: snapshots.keep(slot, recipe.backup, url, save),
         )
 
-    def _container(self, recipe: ContainerRecipe) -> DockerContainer:
+    def _container(self, recipe: ContainerRecipe, *, restoring: bool) -> DockerContainer:
         from testcontainers.core.container import DockerContainer
 
         container = DockerContainer(self.held.name)
@@ -153,8 +186,13 @@ class _Launch:
             container.with_tmpfs_mount(volume)
         if self.route.published:
             container.with_exposed_ports(recipe.port)
+        waits: dict[str, Any] = {}
+        if restoring:
+            waits = {"entrypoint": waiting(recipe.restore, self.held.entrypoint), "stdin_open": True}
         # Shared memory: Docker's 64 MB stop PostgreSQL's parallel queries.
-        return container.with_kwargs(network=self.route.network, labels={RUN_LABEL: self.run.id}, shm_size="256m")
+        return container.with_kwargs(
+            network=self.route.network, labels={RUN_LABEL: self.run.id}, shm_size="256m", **waits
+        )
 
     def _address(self, container: DockerContainer, recipe: ContainerRecipe) -> tuple[str, int]:
         if self.route.published:
@@ -165,6 +203,16 @@ class _Launch:
         address = wrapped.attrs["NetworkSettings"]["Networks"].get(self.route.network, {}).get("IPAddress")
         # A container that has exited already has no address; the wait will say how it ended.
         return address or "127.0.0.1", recipe.port
+
+
+def _restored(container: DockerContainer, slot: Slot, backup: Backup) -> str:
+    """Start the container, which waits for data, and hand it those; return the administrator's password in them."""
+    with ThreadPoolExecutor(1) as reader:
+        content = reader.submit(slot.content, backup.own)
+        container.start()
+        secret, data = content.result()
+    feed(container.get_wrapped_container(), data)
+    return secret
 
 
 def _starting(service: Service, url: str, container: DockerContainer) -> ready.Starting:

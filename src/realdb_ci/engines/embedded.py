@@ -7,33 +7,32 @@ every parent directory of the data to other users and takes one lock for the who
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from realdb_ci.engines import ready
+from realdb_ci.engines import logs, ready, snapshots
 from realdb_ci.engines.account import Account, reachable_copy
 from realdb_ci.engines.contract import Notice, Offer, Run, Running
+from realdb_ci.engines.copying import Output
+from realdb_ci.engines.snapshots import Slot
 from realdb_ci.errors import Refusal, ServerError
-from realdb_ci.services.contract import Installation, ProcessRecipe, Server, Service, Wish, new_secret
+from realdb_ci.services.contract import Backup, Installation, ProcessRecipe, Server, Service, Wish, new_secret
 
 NAME = "embedded"
-LOG_LINES = 20
 PORT_ATTEMPTS = 3
 STOP_SECONDS = 5.0
 PREPARE_SECONDS = 120.0
 # Less free memory than this, and the data goes to the disk instead.
 MEMORY_BYTES = 1 << 30
-# How servers begin a line of their log: PostgreSQL in UTC, as its recipe says; MongoDB with an offset.
-_TIME = re.compile(r"^.{0,20}?(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3})([+-]\d\d:\d\d)?")
 
 
 def offer(service: Service, wish: Wish) -> Offer:
@@ -48,8 +47,9 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
     found = _choose(service, wish)
     run.notify(Notice(service.name, "start", f"{found.place} {found.version}"))
     account = Account.for_servers(service)
+    slot = _slot(service, found, run)
     found = reachable_copy(found, account, run)
-    launch = _Launch(service, wish, run, found, account)
+    launch = _Launch(service, wish, run, found, account, slot)
     for _ in range(PORT_ATTEMPTS - 1):
         with contextlib.suppress(_PortTaken):
             return launch.running(began)
@@ -85,6 +85,19 @@ def _choose(service: Service, wish: Wish) -> Installation:
     return (fitting or able)[0]
 
 
+def _slot(service: Service, found: Installation, run: Run) -> Slot | None:
+    """The place of the snapshot of a server from these binaries; a private copy of them counts as the same."""
+    if run.snapshots is None:
+        return None
+    with tempfile.TemporaryDirectory() as home:
+        recipe = service.process(found, Path(home), 0, "")
+    if recipe.backup is None:
+        return None
+    digest = hashlib.sha256(found.binary.read_bytes()).hexdigest()
+    settings = repr((recipe.prepare, recipe.command)).replace(home, "")
+    return run.snapshots.slot(service.name, NAME, found.version, digest, settings, repr(sorted(found.extensions)))
+
+
 class _PortTaken(Exception):
     """Another process took the free port before our server could."""
 
@@ -98,21 +111,37 @@ class _Launch:
     run: Run
     found: Installation
     account: Account
+    slot: Slot | None = None
 
     def running(self, began: float) -> Running:
+        """Start the server, from a snapshot where there is one, and wait for its first answer."""
+
+        def start(told: str, restoring: bool) -> Running:
+            return self._running(began, told, restoring=restoring)
+
+        return snapshots.started(self.slot, self.run, start, _PortTaken)
+
+    def _running(self, began: float, told: str, *, restoring: bool = False) -> Running:
         """Start the server on a free port and wait for its first answer; it is removed again if that fails."""
         home = self.run.folder(self.service.name, _memory())
         self.account.give(home)
         port, secret, log = _free_port(), new_secret(), home / "server.log"
         recipe = self.service.process(self.found, home, port, secret)
-        self._prepare(recipe, home)
+        kept = secret
+        if restoring and self.slot and recipe.backup:
+            kept = self._restore(recipe, home, self.slot, recipe.backup)
+        else:
+            self._prepare(recipe, home)
         with log.open("wb") as output:
             process = self.account.popen(recipe.command, home, output)
         self.run.guard.process(process.pid, recipe.stop)
         url = self.service.url("127.0.0.1", port, secret)
         try:
-            starting = ready.Starting(self.service, url, lambda: _ended(process, log), lambda: _tail(log))
+            first = self.service.url("127.0.0.1", port, kept)
+            starting = ready.Starting(self.service, first, lambda: _ended(process, log), lambda: logs.tail(log))
             ready.wait(starting, self.run, timeout=self.wish.timeout)
+            if restoring and recipe.backup:
+                recipe.backup.adopt(first, secret)
             facts = self.service.settle(url, owned=True)
         except BaseException:
             _stop(process, recipe, home)
@@ -125,17 +154,34 @@ class _Launch:
             f"{self.found.place} ({self.found.binary})",
             time.monotonic() - began,
             facts.settings,
+            snapshot=told,
         )
+
+        def save(place: Slot, command: Sequence[str]) -> None:
+            place.save(lambda: Output(self.account.stream(command, home)), secret, self.run)
+
         return Running(
             server,
             stop=lambda: _stop(process, recipe, home),
-            log=lambda: _tail(log),
-            log_since=lambda since: _since(log, since),
+            log=lambda: logs.tail(log),
+            log_since=lambda since: logs.since(log, since),
+            keep=lambda: snapshots.keep(self.slot, recipe.backup, url, save),
         )
 
-    def _prepare(self, recipe: ProcessRecipe, home: Path) -> None:
+    def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot, backup: Backup) -> str:
+        """Put an earlier run's data where the recipe would have made new ones; return the password in them."""
+        self._write(recipe, home)
+        secret = slot.unpack(home / "data", backup.own)
+        (home / "data").chmod(0o700)
+        self.account.give_all(home / "data")
+        return secret
+
+    def _write(self, recipe: ProcessRecipe, home: Path) -> None:
         for name, content in recipe.files.items():
             self.account.write(home / name, content)
+
+    def _prepare(self, recipe: ProcessRecipe, home: Path) -> None:
+        self._write(recipe, home)
         for group in recipe.prepare:
             for command in group:
                 done = self.account.run(command, home, PREPARE_SECONDS)
@@ -155,7 +201,7 @@ def _ended(process: subprocess.Popen[bytes], log: Path) -> str | None:
     code = process.poll()
     if code is None:
         return None
-    if "address already in use" in _tail(log).lower():
+    if "address already in use" in logs.tail(log).lower():
         raise _PortTaken
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
@@ -169,29 +215,6 @@ def _stop(process: subprocess.Popen[bytes], recipe: ProcessRecipe, home: Path) -
             process.kill()
             process.wait()
     shutil.rmtree(home, ignore_errors=True)
-
-
-def _tail(log: Path) -> str:
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-LOG_LINES:])
-
-
-def _since(log: Path, since: float) -> str:
-    """What was written from a time on; lines without a time belong to the one above them."""
-    kept, began = [], False
-    with contextlib.suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            told = None if began else _TIME.match(line)
-            began = began or (told is not None and _epoch(told) >= since)
-            kept += [line] if began else []
-    return "".join(kept)
-
-
-def _epoch(told: re.Match[str]) -> float:
-    return datetime.fromisoformat(told[1] + (told[2] or "+00:00")).timestamp()
 
 
 def _free_port() -> int:

@@ -32,12 +32,14 @@ class Image:
         digest: the registry's digest, or the local id of an image no registry has seen.
         volumes: the folders it declares as volumes.
         size: bytes it takes on the daemon's disk.
+        entrypoint: what a container of it starts, given the command.
     """
 
     name: str
     digest: str
     volumes: tuple[str, ...]
     size: int = 0
+    entrypoint: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -64,7 +66,13 @@ def here(client: DockerClient, wish: Wish) -> Image | None:
         return None
     digests = attrs.get("RepoDigests") or [attrs["Id"]]
     config: Mapping[str, Any] = attrs.get("Config") or {}
-    return Image(name, digests[0].split("@")[-1], tuple(config.get("Volumes") or ()), int(attrs.get("Size") or 0))
+    return Image(
+        name,
+        digests[0].split("@")[-1],
+        tuple(config.get("Volumes") or ()),
+        int(attrs.get("Size") or 0),
+        tuple(config.get("Entrypoint") or ()),
+    )
 
 
 def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from realdb_ci import __version__
-from realdb_ci.prepare import archive
+from realdb_ci import __version__, archive
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
 from realdb_ci.prepare.dependencies import Plan
 

@@ -1,15 +1,16 @@
-"""Stores: what is kept between runs: packages, timings and baselines, none ever a reason to fail."""
+"""Stores: what is kept between runs, each on or off, none ever a reason to fail."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from realdb_ci.inputs import Shard
-from realdb_ci.prepare import packages, timings
+from realdb_ci.prepare import packages, timings, warm
 from realdb_ci.prepare.baselines import Baselines
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
 from realdb_ci.timing.history import History, Run
@@ -50,6 +51,7 @@ class Stores:
 
     Attributes:
         packages: what uv downloaded and built.
+        warm: the data of servers whose schema is finished.
         timings: how long each test takes.
         baselines: the last runs of the base branch.
         kept: what they keep, where, and whom they tell.
@@ -58,6 +60,7 @@ class Stores:
     """
 
     packages: packages.Packages
+    warm: warm.Warm
     timings: timings.Timings
     baselines: Baselines
     kept: Kept
@@ -73,10 +76,18 @@ class Stores:
             chosen: the stores that are on.
             kept: what they keep, where, and whom they tell.
         """
+        told = threading.Event()
+
+        def warn(text: str) -> None:
+            if not told.is_set():  # a service that fails one store fails the others in the same way
+                told.set()
+                kept.warn(text)
+
         return cls(
             packages.Packages(
-                service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", kept.warn
+                service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", warn
             ),
+            warm.Warm(service if "snapshots" in chosen else None, kept.project, kept.home / "snapshots", warn),
             timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
             Baselines(
                 service if "timings" in chosen else None,
@@ -85,7 +96,7 @@ class Stores:
                 kept.branch,
                 f"{kept.run}-{kept.attempt}",
                 kept.home,
-                kept.warn,
+                warn,
             ),
             kept,
         )
@@ -113,23 +124,26 @@ class Stores:
 
     def history(self) -> History:
         """The last runs of the base branch; none where the cache service failed before."""
-        return History() if self.packages.trouble else self.baselines.history()
+        return History() if self.packages.trouble or self.warm.trouble else self.baselines.history()
 
-    def keep(self, measured: Mapping[str, float], run: Run | None = None) -> None:
+    def keep(self, measured: Mapping[str, float], ready: float, run: Run | None = None) -> None:
         """Save what the next run can use; trouble is told and changes nothing.
 
         Args:
             measured: seconds by test id.
+            ready: seconds that server and schema took together, 0 where there was none.
             run: what later runs are to be compared with, or None.
         """
-        if self.packages.trouble:
-            return  # once is enough: a service that failed is not asked to take anything
-        began = time.time()
-        told = self.packages.save(self.install)
-        if told:
-            self.kept.span("cache packages saved", told, began, time.time())
+        stores = (("packages", self.packages, self.install), ("snapshots", self.warm, ready))
+        for name, store, cold in stores:
+            if self.packages.trouble or self.warm.trouble:
+                return  # once is enough: a service that failed is not asked to take anything
+            began = time.time()
+            told = store.save(cold)
+            if told:
+                self.kept.span(f"cache {name} saved", told, began, time.time())
         service = self.timings.service
-        if service is not None and service.writes and not self.packages.trouble:
+        if service is not None and service.writes and not (self.packages.trouble or self.warm.trouble):
             try:
                 self._keep(measured, run)
             except CacheTrouble as problem:

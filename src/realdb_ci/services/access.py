@@ -50,6 +50,9 @@ class Access(Protocol):
             what: one line, with the command.
         """
 
+    def finished(self, service: str) -> None:
+        """Say that a template has just been finished on the run's server of that service."""
+
     def step(self, name: str, detail: str = "") -> AbstractContextManager[None]:
         """Around work on a database: its time is the infrastructure's, and an error of ours fails the test.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,6 +72,7 @@ class Server:
         settings: what was read back from the live server.
         owned: False for a server that was given: it outlives us, so we clean up inside it.
         ready: when it was ready, seconds since the epoch.
+        snapshot: what became of the data that an earlier run kept, empty where there were none.
 
     """
 
@@ -84,6 +85,7 @@ class Server:
     settings: Mapping[str, str] = field(default_factory=dict)
     owned: bool = True
     ready: float = 0.0
+    snapshot: str = ""
 
     def __repr__(self) -> str:
         return f"Server({self.service} {self.version} by {self.engine}, {masked(self.url)})"
@@ -92,7 +94,8 @@ class Server:
     def headline(self) -> str:
         """One line for a person: engine, exact version, origin, seconds to ready."""
         ready = f"ready in {self.seconds:.1f} s" if self.owned else "already running"
-        return f"{self.service}: {self.engine}, {self.version}, {self.origin}, {ready}"
+        words = (self.engine, self.version, self.origin, ready, self.snapshot)
+        return f"{self.service}: {', '.join(filter(None, words))}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for another process."""
@@ -105,6 +108,25 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Backup:
+    """How a service's data are kept from one run for the next.
+
+    Attributes:
+        command: writes a consistent copy to its standard output, as a tar file of the data folder.
+        unfit: why what is at an administrator's URL may not be kept, empty where it may.
+        adopt: makes the data of an earlier run this one's: given the administrator's URL with the password in
+            these data, and the password it is to be.
+        own: files of the data folder that are never taken from a copy: what makes the content from the copy's,
+            or raises ValueError for data that are not to be used.
+    """
+
+    command: tuple[str, ...]
+    unfit: Callable[[str], str]
+    adopt: Callable[[str, str], None]
+    own: Mapping[str, Callable[[bytes], bytes]]
+
+
+@dataclass(frozen=True)
 class ContainerRecipe:
     """How to run a service in a container.
 
@@ -113,6 +135,8 @@ class ContainerRecipe:
         command: the container's command.
         port: the port the server listens on inside.
         data: where the image keeps its data if it declares no volume.
+        restore: shell words that put the data, coming as a tar file on standard input, in their place.
+        backup: how its data are kept between runs, None where they are not.
 
     """
 
@@ -120,6 +144,8 @@ class ContainerRecipe:
     command: tuple[str, ...]
     port: int
     data: str
+    restore: str = ""
+    backup: Backup | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +185,7 @@ class ProcessRecipe:
             succeeds counts (so an older program may refuse a newer flag).
         command: the server itself, staying in the foreground.
         stop: the signal that stops it quickly and in order.
+        backup: how its data are kept between runs, None where they are not.
 
     """
 
@@ -166,6 +193,7 @@ class ProcessRecipe:
     prepare: tuple[tuple[tuple[str, ...], ...], ...]
     command: tuple[str, ...]
     stop: int
+    backup: Backup | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Connections: those to a test's database that are not ours, and the ones that a test leaves behind."""
+"""Connections: ours to a server, those to a test's database that are not, and what a test leaves behind."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from realdb_ci.errors import IsolationWarning
+from realdb_ci.errors import IsolationWarning, ServerError
+from realdb_ci.services.contract import masked
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812
 
 # What our own engines call themselves, to be told from the connections of others.
 APPLICATION = "realdb-ci"
@@ -26,6 +30,8 @@ SINCE = f"{OTHERS} AND (backend_start > now() OR (state LIKE 'idle in transactio
 # A closed connection's process takes a moment to go.
 PATIENCE_SECONDS = 0.5
 PAUSE_SECONDS = 0.01
+# SQLSTATE classes that no waiting mends: 28 invalid authorization, 3D no such database.
+_FINAL_STATES = ("28", "3D")
 
 Ask = Callable[..., Sequence[Any]]
 
@@ -85,3 +91,31 @@ def warn_of_left(test: str, checked_out: int, ask: Ask, *last: str, question: st
         warnings.warn(
             IsolationWarning(f"{test} leaves connections to PostgreSQL open: {'; '.join(found)}"), stacklevel=2
         )
+
+
+def connect(url: str, seconds: float) -> Connection:
+    """A connection in autocommit mode.
+
+    Raises:
+        ConnectionError: nobody answers yet.
+        ServerError: somebody answered and refuses us for good.
+    """
+    import psycopg2
+
+    try:
+        connection = psycopg2.connect(url, connect_timeout=max(2, int(seconds)), application_name=APPLICATION)
+    except psycopg2.OperationalError as problem:
+        text = " ".join(str(problem).split())
+        if (
+            "authentication failed" in text
+            or "does not exist" in text
+            or (problem.pgcode or "")[:2] in _FINAL_STATES
+        ):
+            raise ServerError(
+                f"PostgreSQL at {masked(url)} refuses us",
+                why=text,
+                remedy="Correct the user, the password or the database in the URL.",
+            ) from None
+        raise ConnectionError(text) from None
+    connection.autocommit = True
+    return connection

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from realdb_ci.errors import ServerError
 from realdb_ci.services.contract import Server, masked
-from realdb_ci.services.postgres.connections import APPLICATION
-from realdb_ci.services.postgres.recipe import connect
+from realdb_ci.services.postgres.connections import APPLICATION, connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812

@@ -42,7 +42,8 @@ def _postgres_template(pytestconfig: pytest.Config, postgres_server: Server) -> 
 
     ours = access(pytestconfig)
     with ours.step("schema", "postgres"):
-        return Template(postgres_server, ours.prefix, Schema.of(ours.config, ours.root))
+        schema = Schema.of(ours.config, ours.root)
+        return Template(postgres_server, ours.prefix, schema, lambda: ours.finished("postgres"))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import EnvironmentProblem, SettingError
-from realdb_ci.services.postgres import database
+from realdb_ci.services.postgres import code, database
 from realdb_ci.services.postgres.schema import own_code_failed
 
 if TYPE_CHECKING:
@@ -30,12 +30,9 @@ class Migrations:
     ini: Path
 
     def fingerprint(self) -> str:
-        """The ini file and every Python file of the migrations' folder."""
+        """The ini file, every file of the migrations' folder, and what the scripts import of the project."""
         folder = Path(self._config().get_main_option("script_location") or "")
-        digest = hashlib.sha256(self.ini.read_bytes())
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-        return digest.hexdigest()
+        return hashlib.sha256(self.ini.read_bytes()).hexdigest() + code.folder_digest(folder)
 
     def make(self, url: str) -> None:
         """Upgrade the empty database at ``url`` to all heads.

@@ -6,15 +6,11 @@ import signal
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
 from realdb_ci.services.contract import ContainerRecipe, Facts, Installation, ProcessRecipe, masked
-from realdb_ci.services.postgres import installations
-from realdb_ci.services.postgres.connections import APPLICATION
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection  # noqa: N812
+from realdb_ci.services.postgres import backup, installations
+from realdb_ci.services.postgres.connections import connect
 
 USER = "realdb"
 # A test database that is lost with its machine loses nothing: no write needs to reach a disk. jit only slows
@@ -24,8 +20,6 @@ TUNING = {**DURABILITY, "jit": "off", "max_connections": "200", "shared_buffers"
 # The time in UTC, the process and the database, by which a test's lines are found among those of all tests.
 LOG = {"log_line_prefix": "%m [%p] %d ", "log_timezone": "UTC"}
 BUILTIN_LOCALE_SINCE = 17
-# SQLSTATE classes that no waiting mends: 28 invalid authorization, 3D no such database.
-_FINAL_STATES = ("28", "3D")
 
 
 class Postgres:
@@ -59,7 +53,14 @@ class Postgres:
             "POSTGRES_PASSWORD": secret,
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --no-sync",
         }
-        return ContainerRecipe(env, ("postgres", *settings), 5432, "/var/lib/postgresql/data")
+        return ContainerRecipe(
+            env,
+            ("postgres", *settings),
+            5432,
+            "/var/lib/postgresql/data",
+            backup.RESTORE,
+            backup.in_container(USER),
+        )
 
     def installations(self, environ_path: str) -> Iterable[Installation]:
         """Full servers of the machine first, the wheel's last."""
@@ -88,7 +89,8 @@ class Postgres:
             "unix_socket_directories": "",
         }
         return ProcessRecipe(
-            files={"password": secret},
+            # libpq finds a password in its user's home, which this folder is to the server's programs.
+            files={"password": secret, ".pgpass": f"*:*:*:{USER}:{secret}\n"},
             prepare=(tuple((*initdb, *locale) for locale in locales),),
             command=(
                 str(found.binary),
@@ -96,6 +98,7 @@ class Postgres:
                 *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
             ),
             stop=signal.SIGINT,
+            backup=backup.of_process(programs / "pg_basebackup", port, USER),
         )
 
     def url(self, host: str, port: int, secret: str) -> str:
@@ -147,31 +150,3 @@ class Postgres:
             names = [name for (name,) in cursor.fetchall()]
         for name in names:
             drop(url, name)
-
-
-def connect(url: str, seconds: float) -> Connection:
-    """A connection in autocommit mode.
-
-    Raises:
-        ConnectionError: nobody answers yet.
-        ServerError: somebody answered and refuses us for good.
-    """
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(url, connect_timeout=max(2, int(seconds)), application_name=APPLICATION)
-    except psycopg2.OperationalError as problem:
-        text = " ".join(str(problem).split())
-        if (
-            "authentication failed" in text
-            or "does not exist" in text
-            or (problem.pgcode or "")[:2] in _FINAL_STATES
-        ):
-            raise ServerError(
-                f"PostgreSQL at {masked(url)} refuses us",
-                why=text,
-                remedy="Correct the user, the password or the database in the URL.",
-            ) from None
-        raise ConnectionError(text) from None
-    connection.autocommit = True
-    return connection

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from realdb_ci.services.postgres.connections import OTHERS
-from realdb_ci.services.postgres.recipe import connect
+from realdb_ci.services.postgres.connections import OTHERS, connect
 
 FIRST_OWN_OID = 16384  # https://www.postgresql.org/docs/current/system-catalog-initial-data.html
 # Every DDL adds, removes or rewrites a row in one of these.

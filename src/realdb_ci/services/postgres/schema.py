@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from realdb_ci import __version__
 from realdb_ci.errors import SettingError
 from realdb_ci.services.contract import Server
-from realdb_ci.services.postgres import database
+from realdb_ci.services.postgres import code, database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
@@ -69,12 +70,13 @@ class Schema:
         return cls(_source(config.schema, root), seed, config.extensions)
 
     def fingerprint(self, server: Server) -> str:
-        """The same for two processes that would build the same on this server."""
+        """The same for two processes, and two runs, that would build the same on this server."""
         parts = (
+            __version__,
             server.version,
             repr(self.extensions),
             self.source.fingerprint() if self.source else "",
-            _code_of(self.seed) if self.seed else "",
+            code.digest(self.seed) if self.seed else "",
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -129,8 +131,8 @@ class Function:
     call: Callable[[Connection], Any]
 
     def fingerprint(self) -> str:
-        """The code of the module it stands in."""
-        return _code_of(self.call)
+        """Its code, and the project's that it imports."""
+        return code.digest(self.call)
 
     def make(self, url: str) -> None:
         """Call it, and commit."""
@@ -218,11 +220,3 @@ def own_code_failed(what: str, problem: Exception) -> SettingError:
         why=f"{type(problem).__name__}: {problem}{places[-1] if places else ''}",
         remedy="It has to work on an empty database: mend it, or the setting that names it.",
     )
-
-
-def _code_of(function: Callable[..., Any]) -> str:
-    """The text of the file a function stands in, or its own where it stands in none."""
-    try:
-        return Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
-    except (OSError, TypeError):
-        return repr(function)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from realdb_ci.services.contract import Server
 from realdb_ci.services.postgres import database
-from realdb_ci.services.postgres.recipe import connect
+from realdb_ci.services.postgres.backup import TEMPLATES
+from realdb_ci.services.postgres.connections import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 STRATEGIES_SINCE = 150000
 STRATEGIES = ("FILE_COPY", "WAL_LOG")
-KEY_LENGTH = 12
+KEY_LENGTH = 20
 
 
 class Template:
@@ -27,18 +29,22 @@ class Template:
 
     Its name ends in a key: a hash of what built it, the server's version and the settings. Who comes first builds
     it under a name of its own and renames it when all has succeeded, so a template that has the name is complete.
+    A server of ours may have it from an earlier run.
 
     Args:
         server: where it lives.
-        prefix: what its name starts with; the same for all processes of a run.
+        prefix: what its name starts with on a server that others use too; the same for all processes of a run.
         schema: what it is built from.
+        built: called when it is complete, before anything is copied from it.
     """
 
-    def __init__(self, server: Server, prefix: str, schema: Schema) -> None:
+    def __init__(self, server: Server, prefix: str, schema: Schema, built: Callable[[], None]) -> None:
         self._server = server
         self._schema = schema
         key = schema.fingerprint(server)
-        self.name = f"{prefix}_template_{key[:KEY_LENGTH]}"
+        self._built = built
+        self._prefix = prefix
+        self.name = f"{TEMPLATES if server.owned else f'{prefix}_template_'}{key[:KEY_LENGTH]}"
         self._lock_number = int(key[:15], 16)
         self._lock = threading.Lock()
         self._ready = False
@@ -106,7 +112,7 @@ class Template:
     def _build(self, cursor: Cursor) -> None:
         from psycopg2.sql import SQL, Identifier
 
-        private = f"{self.name}_{secrets.token_hex(3)}"
+        private = f"{self._prefix}_building_{secrets.token_hex(6)}"
         try:
             self._schema.build(database.create(self._server, private, self._schema.extensions), self._server)
         except BaseException:
@@ -114,3 +120,5 @@ class Template:
             raise
         cursor.execute(SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(Identifier(private)))
         cursor.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(Identifier(private), Identifier(self.name)))
+        if self._server.owned:
+            self._built()

@@ -1,0 +1,510 @@
+"""Snapshots: the second run starts with the schema of the first one; what is wrong with it costs nothing."""
+
+import contextlib
+import gzip
+import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from realdb_ci import archive
+from realdb_ci.engines import contract, snapshots
+
+MODULE = """
+from pathlib import Path
+
+def make(connection):
+    with (Path(__file__).parent / "runs.txt").open("a") as file:
+        file.write("ran\\n")
+    connection.exec_driver_sql("CREATE TABLE shelf (name text)")
+    connection.exec_driver_sql("INSERT INTO shelf VALUES ('first')")
+"""
+TESTS = """
+import pytest
+from sqlalchemy import text
+
+@pytest.mark.parametrize("turn", [pytest.param(1, marks=pytest.mark.realdb(commit=True)), 2])
+def test_it(db_session, turn):
+    assert db_session.execute(text("SELECT name FROM shelf")).scalars().all() == ["first"]
+    db_session.execute(text("INSERT INTO shelf VALUES ('second')"))
+    db_session.commit()
+"""
+SCHEMA = "--realdb-schema=shelves:make"
+ENGINES = ["embedded", pytest.param("docker", marks=pytest.mark.docker)]
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def cache(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache folder, and a project whose schema notes when it is built."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.setenv("REALDB_CI_SNAPSHOTS", "true")
+    pytester.makepyfile(shelves=MODULE, test_shelf=TESTS)
+    return folder / "realdb-ci" / "snapshots"
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, cache: Path) -> Run:
+    """Run the project's tests, which pass, whatever they start from."""
+
+    def made(*arguments: str, engine: str = "embedded") -> pytest.RunResult:
+        done = pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", "-W", "error", f"--realdb-engine={engine}", SCHEMA, *arguments
+        )
+        done.assert_outcomes(passed=2)
+        return done
+
+    return made
+
+
+def _times_built(pytester: pytest.Pytester) -> int:
+    return len((pytester.path / "runs.txt").read_text().splitlines())
+
+
+def _said(done: pytest.RunResult) -> str:
+    (line,) = {line for line in done.outlines if line.startswith("postgres: ")}
+    return line
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+def test_second_run_builds_nothing(
+    pytester: pytest.Pytester, run: Run, cache: Path, engine: str, workers: tuple[str, ...]
+) -> None:
+    """The schema's function runs once in two runs, and its rows are there in both."""
+    first = run(*workers, engine=engine)
+    assert "snapshot" not in _said(first)
+    (file,) = cache.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert _said(run(*workers, engine=engine)).endswith(", from a snapshot")
+    assert _times_built(pytester) == 1
+    assert [*cache.iterdir()] == [file]
+
+
+def test_command_line_and_pytest_share_a_snapshot(pytester: pytest.Pytester, run: Run) -> None:
+    """The process that owns the servers keeps it, whichever that is."""
+    command = [
+        sys.executable,
+        "-m",
+        "realdb_ci",
+        "run",
+        ".",
+        "--engine=embedded",
+        "--",
+        SCHEMA,
+        "-pno:cacheprovider",
+    ]
+    assert subprocess.run(command, cwd=pytester.path, check=False, stdout=subprocess.DEVNULL).returncode == 0
+    assert _said(run()).endswith(", from a snapshot")
+    assert _times_built(pytester) == 1
+
+
+def test_changed_schema_is_built_again_and_both_are_kept(pytester: pytest.Pytester, run: Run) -> None:
+    """Whoever changes a branch and comes back builds each schema once."""
+    run()
+    pytester.makepyfile(shelves=MODULE.replace("name text", "name text, pages int"))
+    run()
+    pytester.makepyfile(shelves=MODULE)
+    run()
+    assert _times_built(pytester) == 2
+
+
+def test_what_the_schema_imports_and_reads_counts_as_its_code(pytester: pytest.Pytester, run: Run) -> None:
+    """A helper module of the project and a file of data are dependencies like the function's own text."""
+    pytester.makepyfile(shelves="import helper\n" + MODULE, helper="size = 1")
+    (pytester.path / "rows.sql").write_text("SELECT 1")
+    run()
+    pytester.makepyfile(helper="size = 12")
+    run()
+    (pytester.path / "rows.sql").write_text("SELECT 2")
+    run()
+    run()
+    assert _times_built(pytester) == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("CREATE ROLE librarian", "the schema makes the role librarian"),
+        ("ALTER ROLE CURRENT_USER SET work_mem = '8MB'", "the schema changes settings of roles or other databases"),
+        ("ALTER SYSTEM SET work_mem = '8MB'", "the schema changes the setting work_mem of the server"),
+    ],
+)
+def test_schema_that_changes_the_server_as_a_whole_is_not_kept_and_that_is_said(
+    pytester: pytest.Pytester, run: Run, cache: Path, statement: str, why: str
+) -> None:
+    """Its next version would find what this one made outside its database, and fail on it."""
+    # ALTER SYSTEM wants no transaction around it.
+    alone = f"""
+    own = connection.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+    own.exec_driver_sql("{statement}")
+    own.close()
+"""
+    pytester.makepyfile(shelves=MODULE + alone)
+    told = run().stdout.str()
+    assert told.count("postgres: snapshot not kept: ") == 1
+    assert f"postgres: snapshot not kept: {why}" in told
+    assert not [*cache.glob("*")]
+
+
+MIGRATION = """
+from alembic import op
+revision, down_revision = "1", None
+def upgrade():
+    op.execute("CREATE TABLE shelf (name text)")
+    op.execute("INSERT INTO shelf VALUES ('first')")
+"""
+MIGRATION_ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"))
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()
+"""
+
+
+def test_changed_migration_never_gives_the_old_schema(pytester: pytest.Pytester, cache: Path) -> None:
+    """A migration changed in place, and one that is added: the tests see the new columns each time."""
+
+    def passes(columns: list[str], *, kept: bool) -> None:
+        pytester.makepyfile(
+            test_shelf="from sqlalchemy import inspect\n"
+            "def test_it(db_session):\n"
+            "    found = inspect(db_session.connection()).get_columns('shelf')\n"
+            f"    assert [one['name'] for one in found] == {columns}\n"
+        )
+        flags = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "--realdb-schema=alembic.ini")
+        done = pytester.runpytest_subprocess(*flags)
+        done.assert_outcomes(passed=1)
+        assert ("from a snapshot" in _said(done)) == kept
+
+    (pytester.path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    versions = pytester.mkdir("migrations") / "versions"
+    versions.mkdir()
+    (versions.parent / "env.py").write_text(MIGRATION_ENV)
+    (versions / "first.py").write_text(MIGRATION)
+    passes(["name"], kept=False)
+    passes(["name"], kept=True)
+    (versions / "first.py").write_text(MIGRATION.replace("name text", "name text, pages int"))
+    passes(["name", "pages"], kept=True)  # the server is, the schema is not
+    added = MIGRATION.replace('"1", None', '"2", "1"').replace(
+        "CREATE TABLE shelf (name text)", "ALTER TABLE shelf ADD size int"
+    )
+    (versions / "second.py").write_text(added.replace("INSERT INTO shelf VALUES ('first')", "SELECT 1"))
+    passes(["name", "pages", "size"], kept=True)
+
+
+def test_another_version_of_a_package_builds_again(pytester: pytest.Pytester, run: Run) -> None:
+    """What a schema takes from an installed package changes with it."""
+    pytester.syspathinsert()
+    made = pytester.mkdir("shapes-1.0.dist-info")
+    pytester.makepyfile(shelves=MODULE)
+    run()
+    made.rename(made.with_name("shapes-1.1.dist-info"))
+    run()
+    run()
+    assert _times_built(pytester) == 2
+
+
+def test_changed_application_code_builds_nothing(pytester: pytest.Pytester, run: Run) -> None:
+    """What the schema does not import does not count."""
+    pytester.makepyfile(application="a = 1")
+    run()
+    pytester.makepyfile(application="a = 2")
+    run()
+    assert _times_built(pytester) == 1
+
+
+def test_what_tests_do_to_the_server_does_not_reach_the_next_run(pytester: pytest.Pytester, run: Run) -> None:
+    """A role that a test makes and forgets is unknown to the next run, which can make it again."""
+    pytester.makepyfile(
+        test_shelf=TESTS.replace("def test_it(db_session, turn):", "def test_it(db_session, turn, request):")
+        + "    if turn == 1: db_session.execute(text('CREATE ROLE forgotten')); db_session.commit()\n"
+    )
+    run()
+    run()
+    assert _times_built(pytester) == 1
+
+
+def test_switched_off_nothing_is_kept_or_used(
+    pytester: pytest.Pytester, run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One setting turns it off in both directions."""
+    monkeypatch.setenv("REALDB_CI_SNAPSHOTS", "false")
+    run()
+    assert not cache.exists()
+    monkeypatch.setenv("REALDB_CI_SNAPSHOTS", "true")
+    run()
+    monkeypatch.setenv("REALDB_CI_SNAPSHOTS", "false")
+    assert "snapshot" not in _said(run())
+
+
+def _truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
+def _garbage(file: Path) -> None:
+    file.write_bytes(os.urandom(1000))
+
+
+def _of_another_server(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    _repacked(file, {**note, "key": "0" * 24}, [])
+
+
+def _without_data(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    _repacked(file, note, [])
+
+
+def _leading_out(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    _repacked(file, note, [tarfile.TarInfo("content/../../../escaped")])
+
+
+def _device(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    device = tarfile.TarInfo("content/null")
+    device.type, device.devmajor, device.devminor = tarfile.CHRTYPE, 1, 3
+    _repacked(file, note, [device])
+
+
+def _absolute(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    _repacked(file, note, [tarfile.TarInfo("/tmp/escaped")])
+
+
+def _larger_than_any(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    huge = tarfile.TarInfo("content/huge")
+    huge.size = archive.MEMORY_LIMIT + 1
+    _repacked(file, note, [huge])
+
+
+def _foreign_version(file: Path) -> None:
+    _changed(file, "PG_VERSION", b"9.6\n")
+
+
+def _standby(file: Path) -> None:
+    _changed(file, "standby.signal", b"")
+
+
+def _tablespace(file: Path) -> None:
+    _changed(file, "tablespace_map", b"16385 /etc\n")
+
+
+def _changed(file: Path, name: str, content: bytes) -> None:
+    """Put a file into the data, after any other of its name."""
+    note, data = archive.plain(file, {})
+    made = io.BytesIO(data)
+    with tarfile.open(fileobj=made, mode="a") as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), 0o600
+        tar.addfile(member, io.BytesIO(content))
+    archive.repack(io.BytesIO(made.getvalue()), file, note, ())
+    file.chmod(0o600)
+
+
+def _link(file: Path) -> None:
+    note, _ = archive.plain(file, {})
+    link = tarfile.TarInfo("content/base")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+    _repacked(file, note, [link, tarfile.TarInfo("content/base/escaped")])
+
+
+def _others_may_write(file: Path) -> None:
+    file.chmod(0o666)
+
+
+def _itself_a_link(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+def _repacked(file: Path, note: dict[str, object], members: list[tarfile.TarInfo]) -> None:
+    empty = io.BytesIO()
+    with tarfile.open(fileobj=empty, mode="w"):
+        pass
+    archive.repack(io.BytesIO(empty.getvalue()), file, note, ())
+    with gzip.open(file) as compressed, tarfile.open(fileobj=compressed) as tar:
+        kept = [(member, tar.extractfile(member)) for member in tar]
+        with gzip.open(file.with_name("made"), "wb") as out, tarfile.open(fileobj=out, mode="w") as made:
+            for member, content in kept:
+                made.addfile(member, content)
+            for member in members:
+                made.addfile(member)
+    file.with_name("made").replace(file)
+    file.chmod(0o600)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (_truncated, "ended before the end-of-stream marker"),
+        (_garbage, "Not a gzipped file"),
+        (_of_another_server, "it is of another server"),
+        (_without_data, "no server starts from it"),
+        (_leading_out, "leads elsewhere"),
+        (_link, "is neither file nor folder"),
+        (_device, "is neither file nor folder"),
+        (_absolute, "leads elsewhere"),
+        (_larger_than_any, "it is larger than any of ours"),
+        (_foreign_version, "no server starts from it"),
+        (_standby, "it is the copy of another server's standby"),
+        (_tablespace, "it has tablespaces elsewhere"),
+        (_others_may_write, "others may write it"),
+        (_itself_a_link, "it is not a file"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_unusable_snapshot_is_one_warning(
+    run: Run, cache: Path, engine: str, spoil: Callable[[Path], None], why: str
+) -> None:
+    """The run is green, says once why the snapshot is gone, builds its schema and keeps it for the next one."""
+    run(engine=engine)
+    (file,) = cache.iterdir()
+    spoil(file)
+    done = run(engine=engine)
+    assert "warning: its snapshot was removed: " in _said(done)
+    assert why in _said(done)
+    assert done.stdout.str().count("its snapshot was removed") == 1
+    assert not [*cache.parents[1].rglob("escaped")]
+    assert _said(run(engine=engine)).endswith(", from a snapshot")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_configuration_in_a_snapshot_is_never_taken(
+    pytester: pytest.Pytester, run: Run, cache: Path, engine: str
+) -> None:
+    """Neither a program to run, nor a way in without a password; the language and the zone are kept."""
+    run(engine=engine)
+    (file,) = cache.iterdir()
+    _, data = archive.plain(file, {})
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        (theirs,) = [tar.extractfile(one) for one in tar if one.name == "postgresql.conf"]
+        assert theirs is not None
+        text = theirs.read()
+    program = b"archive_mode = on\narchive_command = 'touch /tmp/escaped'\nwork_mem = '3MB'\n"
+    _changed(file, "postgresql.conf", text + program + b"timezone = 'Asia/Tokyo'\n")
+    _changed(file, "postgresql.auto.conf", program)
+    _changed(file, "pg_hba.conf", b"host all all all trust\n")
+    pytester.makepyfile(
+        test_shelf="""
+import psycopg2, pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(db_session, postgres_url, turn):
+    ask = lambda name: db_session.execute(text(f"SHOW {name}")).scalar()
+    assert (ask("archive_mode"), ask("work_mem"), ask("TimeZone")) == ("off", "4MB", "Asia/Tokyo")
+    wrong = make_url(postgres_url).set(password="wrong").render_as_string(hide_password=False)
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(wrong)
+"""
+    )
+    assert _said(run(engine=engine)).endswith(", from a snapshot")
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """A snapshot that finds no room is told, and what there was of it is gone."""
+    slot = snapshots.Snapshots(tmp_path / "kept", "project").slot("postgres", "words")
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        member = tarfile.TarInfo("file")
+        member.size = 1 << 20
+        tar.addfile(member, io.BytesIO(os.urandom(member.size)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    one = contract.Run()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            slot.save(lambda: io.FileIO(_piped(stream.getvalue())), "secret", one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        one.close(orderly=True)
+    assert not [*(tmp_path / "kept").iterdir()]
+
+
+def _piped(data: bytes) -> int:
+    """The reading end of a pipe that these bytes come out of."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as file:
+            file.write(data)
+
+    threading.Thread(target=write).start()
+    return reading
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_snapshot_of_another_user_is_not_used(pytester: pytest.Pytester, run: Run, cache: Path) -> None:
+    """Data of somebody else's making would run as code of ours."""
+    run()
+    (file,) = cache.iterdir()
+    os.chown(file, 65534, 65534)
+    assert "removed: it belongs to another user" in _said(run())
+
+
+def test_folder_that_cannot_be_written_stops_no_run(pytester: pytest.Pytester, run: Run, cache: Path) -> None:
+    """The trouble is told, and that is all."""
+    cache.parent.mkdir(parents=True)
+    cache.write_text("in the way")
+    done = run()
+    assert "postgres: snapshot not kept: " in done.stdout.str()
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(pytester: pytest.Pytester, run: Run, cache: Path) -> None:
+    """Both are green, and what they leave is one whole snapshot."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--realdb-engine=embedded", SCHEMA]
+    both = [subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert len([*cache.iterdir()]) == 1
+    assert _said(run()).endswith(", from a snapshot")
+
+
+def test_killed_run_leaves_no_half_snapshot(pytester: pytest.Pytester, cache: Path) -> None:
+    """The guard takes away what was being written."""
+    pytester.makeconftest(
+        "import os, signal\n"
+        "from realdb_ci import archive\n"
+        "def half(stream, file, *_):\n"
+        "    file.write_bytes(stream.read(1000))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "archive.repack = half\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--realdb-engine=embedded", SCHEMA]
+    done = subprocess.run(command, cwd=pytester.path, stdout=subprocess.DEVNULL, check=False)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while [*cache.iterdir()]:
+        assert time.monotonic() < deadline, [*cache.rglob("*")]
+
+
+def test_those_unused_for_longest_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither their number nor their size grows without end."""
+    for age in range(4):
+        file = tmp_path / f"postgres-{age}{snapshots.ENDING}"
+        file.write_bytes(b"x" * 100)
+        os.utime(file, (1000 - age, 1000 - age))
+    monkeypatch.setattr(snapshots, "FILES_LIMIT", 3)
+    snapshots.prune(tmp_path)
+    assert {path.name[9] for path in tmp_path.iterdir()} == {"0", "1", "2"}
+    monkeypatch.setattr(snapshots, "BYTES_LIMIT", 250)
+    snapshots.prune(tmp_path)
+    assert {path.name[9] for path in tmp_path.iterdir()} == {"0", "1"}
