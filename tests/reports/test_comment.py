@@ -17,7 +17,7 @@ from whole_markdown import assert_whole
 from realdb_ci.github import Client, GitHub, Unreachable
 from realdb_ci.reports import Place, comment
 from realdb_ci.reports.digest import Digest
-from realdb_ci.results import Case, Phase, Problem, Results, Suite
+from realdb_ci.results import Case, Comparison, Phase, Problem, Results, Slower, Suite
 
 GREEN = Results((Suite("desk", exitstatus=0),))
 
@@ -126,6 +126,13 @@ def test_push_without_the_permission_to_look_wants_no_comment(fake: FakeGitHub, 
     """Most pushes have no pull request; it is not worth a line in every report."""
     fake.troubles.append(Trouble(403, message="Resource not accessible by integration"))
     assert comment.publish(Digest(red()), of(place, event="push", pull=None)) is False
+
+
+def test_green_run_with_slower_tests_gets_a_comment(fake: FakeGitHub, place: Place) -> None:
+    """There is something to act on."""
+    told = Comparison(("a" * 40,), "main", slower=(Slower("t.py::test_slow", 1.0, 0.0, 3.0, 3.0),), enough=True)
+    assert comment.publish(Digest(Results((Suite("desk", exitstatus=0, comparison=told),))), place)
+    assert "test_slow" in bodies(fake)[0]
 
 
 def test_missing_permission_to_write_is_told(fake: FakeGitHub, place: Place) -> None:

@@ -113,8 +113,8 @@ def test_what_cannot_be_said_is_said(changes: dict[str, object], words: str) -> 
     assert words in list(sentences(replace(COMPARED, **changes)))
 
 
-def test_green_run_with_slower_tests_is_worth_a_comment_and_changes_no_verdict() -> None:
-    """There is something to act on, and nothing that fails a job."""
+def test_comparison_changes_no_verdict() -> None:
+    """Neither what is slower nor what was known."""
     green = Suite("desk", exitstatus=0, comparison=replace(COMPARED, known=(), new=()))
     text = markdown("comment", digest(green))
     assert "### Slower than the base" in text

@@ -88,8 +88,8 @@ def test_nothing_of_the_suite_is_overwritten(child: Suite) -> None:
 def test_share_is_not_taken_of_the_chosen_tests(child: Suite) -> None:
     """Not even where the workflow's own arguments split the suite: the share is taken before."""
     child = Suite(**{**_fields(child), "arguments": [*child.arguments, "--splits=2"]})
-    found = again.timed(child, ["test_it.py::test_other"], lambda _text: None, lambda _pid: None)
-    assert list(found) == ["test_it.py::test_other"]
+    again.timed(child, ["test_it.py::test_fails", "test_it.py::test_other"], lambda _text: None, lambda _pid: None)
+    assert (child.project / "ran").read_text() == "fails\nother\n"
 
 
 def test_a_test_that_hangs_is_ended(child: Suite) -> None:
