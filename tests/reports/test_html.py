@@ -19,7 +19,7 @@ from strategies import HOSTILE, RESULTS, patient
 
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.html import BUDGET, render
-from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Results, Server, Span, Suite
+from realdb_ci.results import Anchor, Case, CollectError, Phase, Problem, Repeat, Results, Server, Span, Suite
 
 T = 1_700_000_000.0
 REQUIRE = "REALDB_CI_REQUIRE_BROWSER"
@@ -132,6 +132,16 @@ def test_page_tells_everything_without_its_script() -> None:
         "<title>schema postgres: 500 ms</title>",
     ):
         assert part in page
+
+
+def test_page_tells_which_statements_were_sent_again_and_again() -> None:
+    """With their line, their number and their time, and what the slowest tests spent in databases."""
+    repeat = Repeat("SELECT a <b>", 12, 0.04, "app.py", 7)
+    phase = Phase("t.py::test_n", "call", "passed", duration=2.0, queries=14, query_seconds=0.5, repeats=(repeat,))
+    page = render(Digest(Results((Suite("desk", cases=(Case("t.py::test_n", "t.py", 1, (phase,)),)),))))
+    read = Reader(page)
+    assert {"app.py:7", "SELECT a <b>", "t.py::test_n"} <= set(read.texts["code"])
+    assert {"12", "40 ms", "14", "500 ms", "2.00 s"} <= set(read.texts["td"])
 
 
 def test_many_short_tests_are_drawn_as_one_stretch() -> None:

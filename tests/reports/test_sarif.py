@@ -15,7 +15,7 @@ from strategies import RESULTS, patient
 
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.sarif import BUDGET, MOST, render
-from realdb_ci.results import Anchor, Case, Phase, Problem, Results, Suite
+from realdb_ci.results import Anchor, Case, Phase, Problem, Repeat, Results, Suite
 
 # Every property that we write, and what the schema says of its value.
 TEXT = {"text": str}
@@ -137,6 +137,17 @@ def test_flaky_test_is_a_warning() -> None:
     phases = (Phase("t.py::t", "call", "rerun", message="Timeout"), Phase("t.py::t", "call", "passed", attempt=2))
     [result] = run_of(Results((Suite("desk", cases=(Case("t.py::t", "t.py", 1, phases),)),)))["results"]
     assert (result["ruleId"], result["level"]) == ("realdb-ci/flaky", "warning")
+
+
+def test_repeated_statement_is_a_warning_on_the_line_that_sent_it() -> None:
+    """Not on the test's: the loop is what has to change."""
+    repeat = Repeat("SELECT a FROM b WHERE c = ?", 40, 0.5, "app.py", 12)
+    phase = Phase("t.py::t", "call", "passed", queries=40, query_seconds=0.5, repeats=(repeat,))
+    [result] = run_of(Results((Suite("desk", cases=(Case("t.py::t", "t.py", 1, (phase,)),)),)))["results"]
+    assert (result["ruleId"], result["level"]) == ("realdb-ci/repeated-statement", "warning")
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("app.py", 12)
+    assert "40 times from this line, 500 ms in the database: SELECT a FROM b" in result["message"]["text"]
 
 
 def test_more_alerts_than_github_stores_are_left_out() -> None:

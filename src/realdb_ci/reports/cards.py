@@ -6,11 +6,11 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from realdb_ci.reports.findings import ALSO, KNOWN, Finding, counted, ending
+from realdb_ci.reports.findings import ALSO, KNOWN, PHASES, Finding, counted, ending
 from realdb_ci.reports.text import middle_cut, one_line, seconds
 from realdb_ci.reports.timeline import steps as steps_of
 from realdb_ci.reports.versus import cells, sentences
-from realdb_ci.results import Case, Comparison, Problem, Results, Server, Slower
+from realdb_ci.results import Case, Comparison, Problem, Repeat, Results, Server, Slower
 
 # In a traceback, after escaping.
 _TELLING = re.compile(r"^(?:E |&gt;).*", re.MULTILINE)
@@ -54,6 +54,34 @@ def baseline(told: Sequence[Comparison], slower: Sequence[Slower]) -> str:
     words = dict.fromkeys(" ".join(map(text, sentences(one))) for one in told)
     said = "".join(f"<p>{one}</p>" for one in list(words)[:MOST_STEPS])
     return said + _table(("Slower than there", ">Before", ">Now", ">Again"), rows)
+
+
+def slowest(found: Sequence[Case]) -> str:
+    """The tests that took longest, and how much of it in databases."""
+    rows = [
+        (
+            f"<code>{text(case.nodeid)}</code>",
+            *(seconds(one) for one in (case.duration, *map(case.seconds, PHASES))),
+            *((seconds(case.query_seconds), f"{case.queries:,}") if case.queries else ("", "")),
+        )
+        for case in found
+    ]
+    return _table(("Test", ">Time", ">Setup", ">Call", ">Teardown", ">In databases", ">Statements"), rows)
+
+
+def repeats(found: Sequence[tuple[Case, Repeat]]) -> str:
+    """Statements that one line sent again and again, most often first."""
+    rows = [
+        (
+            f"<code>{text(f'{one.path}:{one.line}')}</code>",
+            f"{one.count:,}",
+            seconds(one.seconds),
+            f"<code>{text(one.shape)}</code>",
+            f"<code>{text(case.nodeid)}</code>",
+        )
+        for case, one in found[:SHOWN]
+    ]
+    return _table(("Line", ">Times", ">Together", "Statement", "In"), rows)
 
 
 def steps(results: Results) -> str:

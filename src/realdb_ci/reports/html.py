@@ -76,6 +76,8 @@ def _sections(digest: Digest) -> dict[str, str]:
         "Flaky": cards.flaky(digest.retried, CARDS_BUDGET // 8),
         "Baseline": cards.baseline(digest.comparisons, digest.slower),
         "Timeline": f'<div class="scroll">{drawn}</div>{LEGEND}' if drawn else "",
+        "Slowest": cards.slowest(digest.slowest),
+        "Repeats": cards.repeats(digest.repeats),
         "Fixtures": cards.steps(digest.results),
         "Runs": cards.runs(digest.results),
     }

@@ -18,7 +18,8 @@ from realdb_ci import __version__
 from realdb_ci.reports import Place
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.findings import Finding
-from realdb_ci.reports.text import clean, excerpt, middle_fit, one_line
+from realdb_ci.reports.text import clean, excerpt, middle_fit, one_line, seconds
+from realdb_ci.results import Case, Repeat
 
 FILE = "report.sarif"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -33,7 +34,8 @@ MOST_NOTICES = 100
 RESERVE = 500_000
 # As GitHub and most tools call the folder that holds the checkout.
 ROOT = "%SRCROOT%"
-FLAKY = "flaky"
+FLAKY, REPEATED = "flaky", "repeated statement"
+WARNINGS = (FLAKY, REPEATED)
 RULES = {
     "failed": "A test failed.",
     "setup error": "A test could not be set up.",
@@ -44,6 +46,7 @@ RULES = {
     "strict xpass": "A test passed that is marked as an expected failure.",
     "still running": "A test was running when pytest ended.",
     FLAKY: "A test failed first and passed on a later attempt.",
+    REPEATED: "A line sent the same statement to a database again and again.",
 }
 
 
@@ -57,6 +60,7 @@ def render(digest: Digest) -> str:
     """The file's text, in at most ``BUDGET`` bytes and ``MOST`` results."""
     found = [(finding, finding.kind) for finding in digest.folded]
     found += [(finding, FLAKY) for _, finding in digest.retried]
+    found += [(_repeated(case, one), REPEATED) for case, one in digest.repeats]
     # GitHub refuses a file with a result that has no place; the format has another place for what has none.
     results = _fitting((one for one in found if one[0].path), BUDGET)
     kinds = {told["ruleId"] for told in results}
@@ -94,6 +98,11 @@ def _fitting(found: Iterable[tuple[Finding, str]], room: int) -> list[dict[str, 
             break
         results.append(told)
     return results
+
+
+def _repeated(case: Case, one: Repeat) -> Finding:
+    words = f"{one.count} times from this line, {seconds(one.seconds)} in the database: {one.shape}"
+    return Finding("", case.nodeid, REPEATED, one.path, one.line, words)
 
 
 def _notice(text: str) -> dict[str, Any]:
@@ -139,4 +148,4 @@ def _id(kind: str) -> str:
 
 
 def _level(kind: str) -> str:
-    return "warning" if kind == FLAKY else "error"
+    return "warning" if kind in WARNINGS else "error"
