@@ -14,7 +14,7 @@ from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.markdown import code, escape, fence, size
 from realdb_ci.reports.summary import BUDGET, render
 from realdb_ci.reports.text import one_line
-from realdb_ci.results import Anchor, Case, Phase, Problem, Repeat, Results, Server, Suite
+from realdb_ci.results import Anchor, Case, Phase, Problem, Repeat, Results, Server, Span, Suite
 
 
 def failed(number: int = 1, message: str = "AssertionError: assert 1 == 2") -> Case:
@@ -120,4 +120,14 @@ def test_statements_are_told_with_their_line_and_time() -> None:
     row = "| <code>app.py:7</code> | 12 | 40 ms | <code>SELECT a &#124; b</code> | <code>t.py::test_n</code> |"
     assert row in text
     assert "| <code>t.py::test_n</code> | 2.00 s | 0 ms | 2.00 s | 0 ms | 500 ms | 14 |" in text
+    assert_whole(text)
+
+
+def test_caches_say_what_they_were_worth() -> None:
+    """Each with the seconds it took itself; other steps have a table of their own."""
+    spans = (Span("cache packages", "24 MB in 1.0 s: 2.5 s saved", 5.0, 6.0), Span("schema", "postgres", 6.0, 7.0))
+    text = render(Digest(Results((Suite("desk", spans=spans, exitstatus=0),))))
+    assert "### Caches" in text
+    assert "| packages | 24 MB in 1.0 s: 2.5 s saved | 1.00 s |" in text
+    assert "| schema" not in text
     assert_whole(text)

@@ -18,6 +18,8 @@ from realdb_ci.results import Results
 SIGNS = {"passed": "✅", "failed": "❌", "bad setting": "⚙️", "no server": "🔌", "interrupted": "🛑"}
 MORE = " in the events file"
 SLOWEST = 10
+# How the names of spans of caches begin.
+CACHE = "cache "
 HEADINGS = {NEW: "New failures", "": "Failures", KNOWN: f"Known failures ({ALSO})"}
 
 
@@ -151,6 +153,17 @@ def servers(results: Results, budget: int) -> str:
     }
     head = ("Service", "Version", "Engine", "Origin", ">Ready in")
     return _section("Servers", table(head, sorted(rows), budget - 20, len(rows), MORE))
+
+
+def caches(results: Results, budget: int) -> str:
+    """What was kept from earlier runs and for later ones, and what it was worth."""
+    rows = [
+        (escape(span.name.removeprefix(CACHE)), escape(span.detail), seconds(span.stop - span.start))
+        for suite in results.suites
+        for span in suite.spans
+        if span.name.startswith(CACHE)
+    ]
+    return _section("Caches", table(("What", "Worth", ">Took"), rows, budget - 20, len(rows), MORE))
 
 
 def evidence(found: Sequence[Finding], budget: int) -> str:

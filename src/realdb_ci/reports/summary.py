@@ -50,6 +50,7 @@ def render(digest: Digest, budget: int = BUDGET, missed: Sequence[Missed] = (), 
         sections.slow_tests(digest, rest // 20),
         sections.slow_steps(results, rest // 20),
         sections.servers(results, rest // 20),
+        sections.caches(results, rest // 40),
     )
     unreached = sections.unreached(missed, rest // 20)
     rest -= sum(size(block) + 2 for block in (suites, *others, *times, unreached))
