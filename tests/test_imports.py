@@ -1,6 +1,7 @@
 """The house: imports point one way, and drivers are imported only where they are used."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,9 @@ def test_drivers_are_imported_inside_functions(module: Path) -> None:
     tree = ast.parse((SOURCE / module).read_text(encoding="utf-8"))
     top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert not {name.split(".")[0] for node in top for name in _imports(node)} & DRIVERS
+
+
+def test_every_module_of_the_tests_has_a_name_of_its_own() -> None:
+    """They are imported by their bare names: of two with one name, a process sees whichever it met first."""
+    names = Counter(file.name for file in Path(__file__).parent.rglob("*.py") if file.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from cache_service import Store, serving
 from imitation import AFTER_SIGINT, GATEWAY, ROOT, RUNNER_UID, TOKEN, Machine
-from leftovers import left
+from remains import left
 
 from realdb_ci import results
 

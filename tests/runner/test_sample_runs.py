@@ -9,7 +9,7 @@ import docker
 import pytest
 from cache_service import Store, serving
 from imitation import GATEWAY, ROOT, RUNNER_UID, TOKEN, Done, Machine
-from leftovers import left
+from remains import left
 
 pytestmark = pytest.mark.docker
 SAMPLES = ROOT / "fixtures"

@@ -1,4 +1,4 @@
-"""Leftovers: what a step's run has made on the Docker daemon and not removed."""
+"""Remains: what a step's run has made on the Docker daemon and not removed."""
 
 from __future__ import annotations
 
