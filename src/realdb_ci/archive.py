@@ -10,7 +10,9 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -19,6 +21,10 @@ BYTES_LIMIT = 4 << 30
 MEMBERS_LIMIT = 1_000_000
 # What is handed on without touching a disk.
 MEMORY_LIMIT = 512 << 20
+# Threads that make files, the size up to which a file may wait for one, and how many may.
+WRITERS = 4
+SMALL = 1 << 20
+WAITING_LIMIT = 256
 NOTE = "realdb-ci.json"
 CONTENT = "content"
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
@@ -144,10 +150,7 @@ def unpack(file: Path, folder: Path) -> dict[str, Any]:
     try:
         with gzip.open(file, "rb") as compressed:
             with tarfile.open(fileobj=compressed, mode="r|") as tar:
-                for number, (member, content) in enumerate(_plain(tar, BYTES_LIMIT)):
-                    if number > MEMBERS_LIMIT:
-                        raise BrokenArchive("it is larger than any of ours")
-                    _write(member, content, partial)
+                _write_all(_plain(tar, BYTES_LIMIT), partial)
             _to_the_end(compressed)
         note = json.loads((partial / NOTE).read_text(encoding="utf-8"))
         if not isinstance(note, dict) or not (partial / CONTENT).is_dir():
@@ -200,17 +203,35 @@ def _plain(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo, 
         yield clean, tar.extractfile(member)
 
 
-def _write(member: tarfile.TarInfo, content: IO[bytes] | None, root: Path) -> None:
-    """Make a file or folder that must not be there; ``tarfile`` would ask the file system where it leads."""
-    path = root / member.name
-    if content is None:
-        path.mkdir(parents=True, exist_ok=True)
-        return
+def _write_all(members: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]], root: Path) -> None:
+    """Make files and folders that must not be there; ``tarfile`` would ask the file system where each one leads.
+
+    Small files are made by several threads, as making one takes longer than unpacking it.
+    """
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for number, (member, content) in enumerate(members):
+            if number > MEMBERS_LIMIT:
+                raise BrokenArchive("it is larger than any of ours")
+            path = root / member.name
+            if content is None:
+                path.mkdir(parents=True, exist_ok=True)
+            elif member.size > SMALL:
+                _write(path, member, content)
+            else:
+                waiting.append(pool.submit(_write, path, member, io.BytesIO(content.read())))
+            if len(waiting) > WAITING_LIMIT:
+                waiting.popleft().result()
+        for one in waiting:
+            one.result()
+
+
+def _write(path: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         opened = os.open(path, flags, member.mode)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         opened = os.open(path, flags, member.mode)
     with os.fdopen(opened, "wb") as out:
         shutil.copyfileobj(content, out)

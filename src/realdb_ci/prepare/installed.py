@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,27 +55,30 @@ class Installed:
         return (compiled.parent.parent / name).relative_to(self.root).as_posix()
 
 
-def overlay(restored: Path, root: Path) -> None:
-    """Move the files of an environment into a new one at the same path.
+def put(restored: Path, root: Path) -> None:
+    """Make the files of an environment the content of an empty one, which keeps what is of the place.
 
     Args:
-        restored: a folder with its files, which is gone afterwards.
-        root: the new environment.
+        restored: a folder with its files, beside the environment; it is gone afterwards.
+        root: the empty environment.
 
     Raises:
         OSError: they cannot be moved.
     """
-    for name, path in list(_files(restored)):
-        place = root / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
-    shutil.rmtree(restored)
+    for path in [*root.glob("bin/*"), *root.iterdir()]:
+        place = restored / path.relative_to(root)
+        if not os.path.lexists(place):
+            place.parent.mkdir(exist_ok=True)
+            path.rename(place)
+    shutil.rmtree(root)
+    restored.rename(root)
 
 
 def _files(root: Path) -> Iterator[tuple[str, Path]]:
     """Plain files below a folder; the interpreter is a link."""
     for path in root.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.name not in _OF_THE_PLACE:
+        of_the_place = path.parent == root and path.name in _OF_THE_PLACE
+        if path.is_file() and not path.is_symlink() and not of_the_place:
             yield path.relative_to(root).as_posix(), path
 
 

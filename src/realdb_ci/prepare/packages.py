@@ -21,7 +21,7 @@ from realdb_ci import archive
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.entry import MEGABYTE, Entry
 from realdb_ci.prepare.environment import Environment, Order
-from realdb_ci.prepare.installed import Installed, overlay
+from realdb_ci.prepare.installed import Installed, put
 from realdb_ci.prepare.uv import Uv
 
 # Below uv's cache folder: what it built, each with the digest of its source.
@@ -97,7 +97,7 @@ class Packages:
         )
         restored = made.root.with_name("restored")
         if self.environment.restore([self.key], restored):
-            overlay(restored, made.root)
+            put(restored, made.root)
             return self.environment.note.get("whole") is True
         if not self.trouble:
             self.built.restore([f"{_prefix('packages')}none", _prefix("packages")], self.uv.cache)
