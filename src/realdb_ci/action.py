@@ -21,9 +21,10 @@ from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import EnvironmentProblem, RealdbError
 from realdb_ci.github import Client, GitHub, Unreachable, merge_base
 from realdb_ci.inputs import Inputs
-from realdb_ci.prepare import baselines, border, dependencies, environment, images, needs, packages, siblings
+from realdb_ci.prepare import baselines, border, dependencies, environment, images, needs, siblings
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.stores import Kept, Stores
+from realdb_ci.prepare.uv import Uv
 from realdb_ci.servers import Servers
 from realdb_ci.step import Step
 from realdb_ci.timing import again
@@ -136,7 +137,7 @@ def _work(step: Step, inputs: Inputs) -> int:
     step.log.line(f"realdb-ci {__version__}: {name}, {', '.join(job.services) or 'no service in sight'}")
     plan = dependencies.plan(job.project, step.workspace, inputs.install)
     github = step.github(inputs)
-    stores = _stores(step, job, plan, github)
+    stores = _stores(step, job, github)
     # Before the suite runs: what it makes of the checkout's settings, git would obey.
     committed = baselines.committed(step.workspace) if github is not None and github.is_of_branch else 0.0
     pulls = images.Pulls(step.log.line, step.span)
@@ -208,12 +209,12 @@ def _ready(found: results.Results) -> float:
     return sum(servers) + sum(schemas)
 
 
-def _stores(step: Step, job: Job, plan: dependencies.Plan, github: GitHub | None) -> Stores:
+def _stores(step: Step, job: Job, github: GitHub | None) -> Stores:
     kept = Kept(
         project_name(job.project),
         step.environ.get("GITHUB_RUN_ID", "0"),
-        packages.key(plan, job.inputs.python_version, *job.extras),
         HOME,
+        Uv(HOME, job.visible, step.log.write),
         lambda text: step.log.problem("warning", "realdb-ci", text),
         step.span,
     )
@@ -224,16 +225,19 @@ def _stores(step: Step, job: Job, plan: dependencies.Plan, github: GitHub | None
 
 
 def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) -> environment.Environment:
-    """The project's environment, from the package cache where there is one."""
+    """The project's environment, as an earlier run finished it where one of its key is kept."""
     began = time.time()
-    stores.packages.restore()
-    restored = time.time()
+    maker, packages = environment.Maker(stores.kept.uv), stores.packages
     splits = job.inputs.shard is not None
     order = environment.Order(job.project, plan, job.inputs.python_version, job.extras, splits)
-    made = environment.Maker(HOME, job.visible, step.log.write).make(order)
+    made = maker.empty(order)
+    if not packages.restore(order, made, maker.wheel):
+        maker.fill(order, made)
+        packages.finished(made)
+    restored = began + packages.seconds
     stores.install = time.time() - restored
-    if stores.packages.service is not None:
-        told = stores.packages.told(stores.install)
+    if packages.service is not None:
+        told = packages.told(stores.install)
         step.log.line(f"Package cache: {told}")
         stores.kept.span("cache packages", told, began, restored)
     stores.kept.span("environment", f"Python {made.version}, {made.source}", restored, time.time())

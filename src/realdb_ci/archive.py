@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
-import itertools
 import json
 import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -19,27 +21,39 @@ BYTES_LIMIT = 4 << 30
 MEMBERS_LIMIT = 1_000_000
 # What is handed on without touching a disk.
 MEMORY_LIMIT = 512 << 20
+# Threads that make files, the size up to which a file may wait for one, and how many may.
+WRITERS = 4
+SMALL = 1 << 20
+WAITING_LIMIT = 256
 NOTE = "realdb-ci.json"
 CONTENT = "content"
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
 
 
 class BrokenArchive(Exception):
     """The file cannot be unpacked as a whole; nothing of it has been put in place."""
 
 
-def pack(folder: Path, file: Path, note: Mapping[str, Any]) -> None:
-    """Write the folder and a note about it into a file.
+def pack(folder: Path, file: Path, note: Mapping[str, Any], only: Collection[str] | None = None) -> None:
+    """Write the files of a folder and a note about it into a file; links and empty folders are left out.
+
+    Args:
+        folder: the folder.
+        file: where to write.
+        note: what to say about it.
+        only: the files to take, by their paths below it; None for all.
 
     Raises:
         OSError: it cannot be read or written.
     """
-    noted = file.with_name(f"{file.name}.note")
-    noted.write_text(json.dumps(dict(note)), encoding="utf-8")
-    # Level 1: beyond it a package cache takes longer to compress than to send.
-    with gzip.open(file, "wb", compresslevel=1) as compressed, tarfile.open(fileobj=compressed, mode="w|") as tar:
-        tar.add(noted, NOTE)
-        tar.add(folder, CONTENT)
-    noted.unlink()
+    names = only if only is not None else [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    with _packing(file, note) as tar:
+        # A second name of a file is a file of its own.
+        tar.dereference = True
+        for name in sorted(names):
+            path = folder / name
+            if path.is_file() and not path.is_symlink():
+                tar.add(path, f"{CONTENT}/{name}", filter=_in_whole_seconds)
 
 
 def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Collection[str]) -> None:
@@ -55,18 +69,9 @@ def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Col
         BrokenArchive: the stream ends early, or holds what could not be unpacked.
         OSError: it cannot be read or written.
     """
-    text = json.dumps(dict(note)).encode()
-    first = tarfile.TarInfo(NOTE)
-    first.size = len(text)
     try:
-        with (
-            gzip.open(file, "wb", compresslevel=1) as compressed,
-            tarfile.open(fileobj=compressed, mode="w|") as out,
-            tarfile.open(fileobj=stream, mode="r|") as tar,
-        ):
-            out.addfile(first, io.BytesIO(text))
-            out.addfile(_folder(CONTENT))
-            for member, content in _plain(tar):
+        with _packing(file, note) as out, tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member, content in _plain(tar, MEMORY_LIMIT):
                 if member.name not in left_out:
                     member.name = f"{CONTENT}/{member.name}"
                     out.addfile(member, content)
@@ -93,7 +98,7 @@ def plain(file: Path, own: Mapping[str, Callable[[bytes], bytes]]) -> tuple[dict
                 tarfile.open(fileobj=compressed, mode="r|") as tar,
                 tarfile.open(fileobj=unpacked, mode="w") as out,
             ):
-                for member, content in _plain(tar):
+                for member, content in _plain(tar, MEMORY_LIMIT):
                     first, _, member.name = member.name.partition("/")
                     if first == NOTE and content is not None:
                         note = json.loads(content.read())
@@ -106,7 +111,7 @@ def plain(file: Path, own: Mapping[str, Callable[[bytes], bytes]]) -> tuple[dict
                     elif member.name:
                         out.addfile(member, content)
             _to_the_end(compressed)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as problem:
+    except _BROKEN as problem:
         raise BrokenArchive(str(problem)) from None
     if not isinstance(note, dict):
         raise BrokenArchive("it holds something else")
@@ -129,37 +134,6 @@ def place(data: bytes, folder: Path) -> None:
         raise BrokenArchive(str(problem)) from None
 
 
-def _plain(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-    """Files with their content, and folders, each where its name says, without owner and special bits.
-
-    What describes them is made anew: a member's extended headers could give it another name.
-    """
-    size = 0
-    for member in tar:
-        size += member.size
-        if size > MEMORY_LIMIT:
-            raise BrokenArchive("it is larger than any of ours")
-        if not member.isreg() and not member.isdir():
-            raise BrokenArchive(f"{member.name!r} is neither file nor folder")
-        _check(member, set())
-        clean = tarfile.TarInfo(str(PurePosixPath(member.name)))
-        clean.type = tarfile.DIRTYPE if member.isdir() else tarfile.REGTYPE
-        clean.size, clean.mode, clean.mtime = member.size, member.mode & 0o755, member.mtime
-        yield clean, tar.extractfile(member)
-
-
-def _folder(name: str) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.mode = tarfile.DIRTYPE, 0o700
-    return made
-
-
-def _to_the_end(compressed: gzip.GzipFile) -> None:
-    """Read on to where the checksum of the compressed stream stands."""
-    while compressed.read(1 << 20):
-        pass
-
-
 def unpack(file: Path, folder: Path) -> dict[str, Any]:
     """Put the content in place of a folder that need not be there, at once or not at all.
 
@@ -167,77 +141,104 @@ def unpack(file: Path, folder: Path) -> dict[str, Any]:
         The note.
 
     Raises:
-        BrokenArchive: truncated, not one of ours, too large, or with members that lead elsewhere.
+        BrokenArchive: truncated, not one of ours, too large, or with members that are not plain files and folders.
         OSError: it cannot be written.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        _extract(file, partial)
+        with gzip.open(file, "rb") as compressed:
+            with tarfile.open(fileobj=compressed, mode="r|") as tar:
+                _write_all(_plain(tar, BYTES_LIMIT), partial)
+            _to_the_end(compressed)
         note = json.loads((partial / NOTE).read_text(encoding="utf-8"))
-        if not isinstance(note, dict) or not (partial / CONTENT).is_dir() or (partial / CONTENT).is_symlink():
+        if not isinstance(note, dict) or not (partial / CONTENT).is_dir():
             raise BrokenArchive("it holds something else")
         shutil.rmtree(folder, ignore_errors=True)
         (partial / CONTENT).rename(folder)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, FileNotFoundError) as problem:
+    except (*_BROKEN, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as problem:
         raise BrokenArchive(str(problem)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return note
 
 
-def _extract(file: Path, root: Path) -> None:
-    size, links = 0, set[PurePosixPath]()
-    with gzip.open(file, "rb") as compressed, tarfile.open(fileobj=compressed, mode="r|") as tar:
-        # Python's own filter where it has one (3.11.4 and later); what it refuses, we have refused before.
-        tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-        for number, member in enumerate(tar):
-            size += member.size
-            if size > BYTES_LIMIT or number > MEMBERS_LIMIT:
+@contextlib.contextmanager
+def _packing(file: Path, note: Mapping[str, Any]) -> Iterator[tarfile.TarFile]:
+    """An archive to add content to, the note in it."""
+    text = json.dumps(dict(note)).encode()
+    first = tarfile.TarInfo(NOTE)
+    first.size = len(text)
+    # Level 1: beyond it, packages take longer to compress than to send.
+    with gzip.open(file, "wb", compresslevel=1) as compressed, tarfile.open(fileobj=compressed, mode="w|") as tar:
+        tar.addfile(first, io.BytesIO(text))
+        yield tar
+
+
+def _in_whole_seconds(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without the fractions, which need a second header; compiled files know their sources' whole ones."""
+    member.mtime = int(member.mtime)
+    return member
+
+
+def _plain(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Files with their content, and folders, each where its name says, without owner and special bits.
+
+    What describes them is made anew: a member's extended headers could give it another name.
+    """
+    size = 0
+    for member in tar:
+        size += member.size
+        if size > limit:
+            raise BrokenArchive("it is larger than any of ours")
+        if not member.isreg() and not member.isdir():
+            raise BrokenArchive(f"{member.name!r} is neither file nor folder")
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts:
+            raise BrokenArchive(f"{member.name!r} leads elsewhere")
+        clean = tarfile.TarInfo(str(name))
+        clean.type = tarfile.DIRTYPE if member.isdir() else tarfile.REGTYPE
+        clean.size, clean.mode, clean.mtime = member.size, member.mode & 0o755, member.mtime
+        yield clean, tar.extractfile(member)
+
+
+def _write_all(members: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]], root: Path) -> None:
+    """Make files and folders that must not be there; ``tarfile`` would ask the file system where each one leads.
+
+    Small files are made by several threads, as making one takes longer than unpacking it.
+    """
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for number, (member, content) in enumerate(members):
+            if number > MEMBERS_LIMIT:
                 raise BrokenArchive("it is larger than any of ours")
-            _check(member, links)
-            # Ours, and without special bits, whoever packed it.
-            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
-            member.mode &= 0o755
-            tar.extract(member, root)
-        _to_the_end(compressed)
+            path = root / member.name
+            if content is None:
+                path.mkdir(parents=True, exist_ok=True)
+            elif member.size > SMALL:
+                _write(path, member, content)
+            else:
+                waiting.append(pool.submit(_write, path, member, io.BytesIO(content.read())))
+            if len(waiting) > WAITING_LIMIT:
+                waiting.popleft().result()
+        for one in waiting:
+            one.result()
 
 
-def _check(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
-    """Refuse what is neither file, folder nor link, and whatever does not stay in the folder it is unpacked to.
-
-    The folder was empty before, so only links of the archive itself can lead anywhere; nothing may lie below
-    one. Asking the file system instead would take longer than unpacking.
-
-    Args:
-        member: the next member.
-        links: the symbolic links so far, which this one is added to.
-    """
-    name = PurePosixPath(member.name)
-    inside = _depth(name) is not None and not links.intersection((name, *name.parents))
-    if member.issym():
-        target = PurePosixPath(member.linkname)
-        depth = _depth(target, len(name.parts) - 1)
-        inside = inside and depth is not None
-        links.add(name)
-    elif member.islnk():
-        target = PurePosixPath(member.linkname)
-        inside = inside and _depth(target) is not None and not links.intersection(target.parents)
-    elif not member.isreg() and not member.isdir():
-        raise BrokenArchive(f"{member.name!r} is neither file nor folder")
-    if not inside:
-        raise BrokenArchive(f"{member.name!r} leads elsewhere")
+def _write(path: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        opened = os.open(path, flags, member.mode)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = os.open(path, flags, member.mode)
+    with os.fdopen(opened, "wb") as out:
+        shutil.copyfileobj(content, out)
+    os.utime(path, (member.mtime, member.mtime))
 
 
-def _depth(path: PurePosixPath, start: int = 0) -> int | None:
-    """How deep a path leads, from a folder of depth ``start``; None where it may lead out of the uppermost one.
-
-    Steps upwards count only at the beginning: behind the name of a link they would start elsewhere.
-    """
-    if path.is_absolute():
-        return None
-    upwards = sum(1 for _ in itertools.takewhile(lambda part: part == "..", path.parts))
-    if upwards > start or ".." in path.parts[upwards:]:
-        return None
-    return start - upwards + len(path.parts) - upwards
+def _to_the_end(compressed: gzip.GzipFile) -> None:
+    """Read on to where the checksum of the compressed stream stands."""
+    while compressed.read(1 << 20):
+        pass

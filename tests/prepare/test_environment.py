@@ -15,6 +15,7 @@ from building import wheel
 from realdb_ci.errors import EnvironmentProblem, RealdbError, SettingError
 from realdb_ci.prepare import dependencies
 from realdb_ci.prepare.environment import Environment, Maker, Order
+from realdb_ci.prepare.uv import Uv
 
 Make = Callable[..., Environment]
 
@@ -39,7 +40,10 @@ def make(home: Path, tmp_path: Path, said: list[str]) -> Make:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
         plan = dependencies.plan(tmp_path, tmp_path, changes.pop("install", ()))  # type: ignore[arg-type]
         order = replace(Order(tmp_path, plan), **changes)  # type: ignore[arg-type]
-        return Maker(home, environ, said.append, wheel()).make(order)
+        maker = Maker(Uv(home, environ, said.append), wheel())
+        made = maker.empty(order)
+        maker.fill(order, made)
+        return made
 
     return call
 

@@ -188,7 +188,12 @@ def test_second_run_finds_the_packages_of_the_first(machine: MakeMachine) -> Non
     assert "Package cache: nothing found" in runs[0].raw
     assert re.search(r"Package cache: \d+ MB in [\d.]+ s, environment in [\d.]+ s instead of [\d.]+ s", runs[1].raw)
     assert "Downloading" not in runs[1].raw
-    assert sorted(key.split("-")[2] for key, _ in store.entries) == ["packages", "snapshots", "timings", "timings"]
+    assert sorted(key.split("-")[2] for key, _ in store.entries) == [
+        "environment",
+        "snapshots",
+        "timings",
+        "timings",
+    ]
     assert not [done.log.of("warning") for done in runs if done.log.of("warning")]
 
 

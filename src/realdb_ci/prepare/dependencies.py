@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from realdb_ci.prepare import locks
 
 # Names under which projects keep what only their tests need.
 TEST_NAMES = ("test", "tests", "testing", "dev")
+_INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Plan:
         constraints: lines of a constraints file.
         export: arguments for ``uv export``, whose output is then installed too.
         files: the files that decided it, for cache keys and for messages on pins.
+        pinned: whether they name the version of every package.
+        said: whether they say all there is to say; what a user's own arguments mean is not known.
     """
 
     source: str
@@ -32,6 +36,8 @@ class Plan:
     constraints: tuple[str, ...] = ()
     export: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    pinned: bool = False
+    said: bool = True
 
 
 def plan(project: Path, workspace: Path, install: Sequence[str]) -> Plan:
@@ -48,21 +54,24 @@ def plan(project: Path, workspace: Path, install: Sequence[str]) -> Plan:
     pyproject = project / "pyproject.toml"
     metadata = read_toml(pyproject)
     if install:
-        return Plan("the input 'install'", tuple(install), files=_there(pyproject, *_named(project, install)))
+        files = _there(pyproject, *_included(_named(project, install)))
+        return Plan("the input 'install'", tuple(install), files=files, said=False)
     lock = _upwards(project, workspace, "uv.lock")
     if lock is not None and metadata:
-        return Plan("uv.lock", export=_selection(metadata, "--group", "--extra"), files=(lock, pyproject))
+        return Plan(
+            "uv.lock", export=_selection(metadata, "--group", "--extra"), files=(lock, pyproject), pinned=True
+        )
     for name, roots in (("poetry.lock", locks.poetry_roots), ("pdm.lock", locks.pdm_roots)):
         if (project / name).is_file():
             pins = locks.pins(read_toml(project / name), project)
             arguments = (*_project(metadata), *roots(metadata, TEST_NAMES))
-            return Plan(name, arguments, pins, files=_there(project / name, pyproject))
+            return Plan(name, arguments, pins, files=_there(project / name, pyproject), pinned=True)
     lists = sorted({*project.glob("requirements*.txt"), *project.glob("requirements/*.txt")})
     if lists:
         chosen = [word for path in lists for word in ("-r", str(path.relative_to(project)))]
         itself = ("--editable", ".") if "build-system" in metadata else ()
         names = ", ".join(str(path.relative_to(project)) for path in lists)
-        return Plan(names, (*chosen, *itself), files=(*lists, *_there(pyproject)))
+        return Plan(names, (*chosen, *itself), files=(*_included(lists), *_there(pyproject)))
     if metadata:
         return Plan("pyproject.toml", _project(metadata), files=(pyproject,))
     return Plan("nothing: the project names no dependencies")
@@ -121,6 +130,19 @@ def _upwards(start: Path, top: Path, name: str) -> Path | None:
 
 def _named(project: Path, words: Sequence[str]) -> list[Path]:
     return [project / word for word in words if word.endswith((".txt", ".toml", ".in"))]
+
+
+def _included(lists: Iterable[Path]) -> tuple[Path, ...]:
+    """These requirements files and those that they name, at any depth."""
+    found: dict[Path, None] = {}
+    waiting = [path for path in lists if path.is_file()]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found[path] = None
+            named = _INCLUDE.findall(path.read_text(encoding="utf-8", errors="replace"))
+            waiting += [there for name in named if (there := path.parent / name).is_file()]
+    return tuple(found)
 
 
 def _there(*paths: Path) -> tuple[Path, ...]:

@@ -1,69 +1,108 @@
-"""Packages: what uv downloaded and built, kept between runs where the job has a cache service."""
+"""Packages: the finished environment of a project, kept between runs where the job has a cache service.
+
+An environment whose key fits is put in place as it stood, with what Python compiled of it. Where none fits,
+packages are installed anew, which is quicker from an index than from a cache, but for those that uv would have to
+build: these are kept beside it: https://docs.astral.sh/uv/concepts/cache/#caching-in-continuous-integration
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import platform
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import subprocess
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from realdb_ci import __version__, archive
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
-from realdb_ci.prepare.dependencies import Plan
+from realdb_ci import archive
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.entry import MEGABYTE, Entry
+from realdb_ci.prepare.environment import Environment, Order
+from realdb_ci.prepare.installed import Installed, put
+from realdb_ci.prepare.uv import Uv
 
-KIND = "packages"
-MEGABYTE = 1e6
+# Below uv's cache folder: what it built, each with the digest of its source.
+_BUILT = "sdists-v*/**/*.whl"
 
 
 @dataclass
 class Packages:
-    """The package cache of one job.
+    """The packages of one job.
 
     Attributes:
-        service: the cache service, or None for no cache.
-        key: the entry's key.
-        folder: uv's cache folder.
-        warn: told once of each trouble, which never fails a run.
-        found: the key of the entry that was restored, or nothing.
-        seconds: what restoring took.
-        size: bytes of the archive.
-        note: what the entry says about itself.
-        trouble: whether the service failed us.
+        environment: the entry of the finished environment.
+        built: the entry of what uv built.
+        uv: uv.
+        key: the environment's key, once it was looked for.
+        said: whether the key covers all that decides what is in it.
+        installed: what stood in it when it was finished, None where it is not to be kept.
+        before: what uv had built before.
     """
 
-    service: CacheService | None
-    key: str
-    folder: Path
-    warn: Callable[[str], None]
-    found: str = ""
-    seconds: float = 0.0
-    size: int = 0
-    note: dict[str, Any] = field(default_factory=dict)
-    trouble: bool = False
+    environment: Entry
+    built: Entry
+    uv: Uv
+    key: str = ""
+    said: bool = False
+    installed: Installed | None = None
+    before: frozenset[str] = frozenset()
 
-    def restore(self) -> None:
-        """Put the entry of this key in place, else the newest of this machine's kind."""
-        if self.service is None:
-            return
-        began = time.monotonic()
-        file = self.folder.with_name("packages.tar.gz")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            found = self.service.fetch(KIND, [self.key, prefix()], file)
-            if found:
-                self.note, self.size = archive.unpack(file, self.folder), file.stat().st_size
-                self.found = found
-        except (archive.BrokenArchive, OSError) as problem:
-            self.warn(f"The package cache is not used: {problem}")
-        except CacheTrouble as problem:
-            self.trouble = True
-            self.warn(f"The package cache is not used: {problem}")
-        finally:
-            file.unlink(missing_ok=True)
-            self.seconds = time.monotonic() - began
+    @classmethod
+    def of(cls, service: CacheService | None, uv: Uv, warn: Callable[[str], None]) -> Packages:
+        """Those of a job.
+
+        Args:
+            service: the cache service, or None for no cache.
+            uv: uv.
+            warn: told of trouble, in a sentence.
+        """
+        return cls(
+            Entry(service, "environment", "The kept environment", uv.home / "environment.tar.gz", warn),
+            Entry(service, "packages", "The package cache", uv.home / "packages.tar.gz", warn),
+            uv,
+        )
+
+    @property
+    def service(self) -> CacheService | None:
+        """The cache service, or None for no cache."""
+        return self.environment.service
+
+    @property
+    def trouble(self) -> bool:
+        """Whether the service failed us."""
+        return self.environment.trouble or self.built.trouble
+
+    @property
+    def seconds(self) -> float:
+        """What restoring took."""
+        return self.environment.seconds + self.built.seconds
+
+    def restore(self, order: Order, made: Environment, wheel: Path) -> bool:
+        """Fill an empty environment; where it is not kept, put what uv built before into its cache.
+
+        Args:
+            order: what environment.
+            made: the empty one.
+            wheel: our plugin's wheel.
+
+        Returns:
+            Whether the environment is finished by that.
+        """
+        self.key, self.said = (
+            _prefix("environment") + key(order, made.version, wheel, self.uv.visible),
+            order.plan.said,
+        )
+        restored = made.root.with_name("restored")
+        if self.environment.restore([self.key], restored):
+            put(restored, made.root)
+            return self.environment.note.get("whole") is True
+        if not self.trouble:
+            self.built.restore([f"{_prefix('packages')}none", _prefix("packages")], self.uv.cache)
+            self.before = _built(self.uv.cache)
+        return False
 
     def told(self, install: float) -> str:
         """What the cache was worth, for the record.
@@ -73,18 +112,24 @@ class Packages:
         """
         if self.service is None:
             return "off"
-        if not self.found:
+        if not self.environment.found and not self.built.found:
             return f"nothing found in {self.seconds:.1f} s"
-        text = f"{self.size / MEGABYTE:.0f} MB in {self.seconds:.1f} s"
-        cold = self.note.get("seconds")
+        size = self.environment.size + self.built.size
+        text = f"{size / MEGABYTE:.0f} MB in {self.seconds:.1f} s"
+        cold = self.environment.note.get("seconds") or self.built.note.get("seconds")
         if isinstance(cold, int | float):
             saved = float(cold) - install - self.seconds
             text += f", environment in {install:.1f} s instead of {cold:.1f} s: {abs(saved):.1f} s "
             text += "saved" if saved >= 0 else "lost"
         return text
 
+    def finished(self, made: Environment) -> None:
+        """Note what stands in an environment before a suite runs in it, where it is to be kept."""
+        if self.service is not None and self.service.writes and not self.environment.found:
+            self.installed = Installed.of(made.root)
+
     def save(self, install: float) -> str:
-        """Make an entry of what is there now, unless the one of this key was restored.
+        """Keep what is there now, unless it was restored.
 
         Args:
             install: seconds it took to make the environment; the cold figure of later runs.
@@ -92,40 +137,60 @@ class Packages:
         Returns:
             What was done, for the record; empty for nothing.
         """
-        if self.service is None or self.found == self.key or not self.service.writes or not self.folder.is_dir():
+        names = self.installed and self.installed.to_keep()
+        if self.installed is None or not names:
             return ""
-        began = time.monotonic()
-        file = self.folder.with_name("packages.tar.gz")
+        note = {"seconds": round(install, 3), "whole": self.said and self.installed.is_of_indexes()}
+        pack = partial(_pack, folder=self.installed.root, note=note, only=names)
+        told = [self.environment.save(self.key, pack)]
+        if not self.trouble:
+            told.append(self._save_built())
+        return "; ".join(filter(None, told))
+
+    def _save_built(self) -> str:
+        built = _built(self.uv.cache)
+        if built <= self.before:
+            return ""
         try:
-            # A figure measured on top of an older entry would flatter the cold run.
-            note = {} if self.found else {"seconds": round(install, 3)}
-            archive.pack(self.folder, file, note)
-            size = file.stat().st_size
-            self.service.save(KIND, self.key, file)
-        except Taken:
+            self.uv.ask("cache", "prune", "--ci", "--quiet")
+        except subprocess.CalledProcessError as problem:
+            self.built.warn(f"{self.built.title} is not saved: {problem.stderr}")
             return ""
-        except (CacheTrouble, OSError) as problem:
-            self.trouble = True
-            self.warn(f"The package cache is not saved: {problem}")
-            return ""
-        finally:
-            file.unlink(missing_ok=True)
-        return f"{size / MEGABYTE:.0f} MB saved in {time.monotonic() - began:.1f} s"
+        digest = hashlib.sha256("\0".join(sorted(built)).encode()).hexdigest()[:32]
+        return self.built.save(_prefix("packages") + digest, partial(_pack, folder=self.uv.cache))
 
 
-def prefix() -> str:
-    """What all keys of this machine's kind start with."""
-    return f"realdb-ci-packages-{platform.system().lower()}-{platform.machine()}-"
+def key(order: Order, version: str, wheel: Path, visible: Mapping[str, str]) -> str:
+    """The key of an environment: it changes with whatever decides what is installed.
 
-
-def key(plan: Plan, *words: str) -> str:
-    """The key for a plan: it changes with every file and word that decides what is installed.
+    Where no lock file pins the versions, newer ones count from the next day on.
 
     Args:
-        plan: the plan.
-        words: what else decides, such as the version of Python.
+        order: what environment.
+        version: its Python's version.
+        wheel: our plugin's wheel.
+        visible: the variables uv may see.
     """
-    digest = hashlib.sha256(repr((__version__, plan.arguments, plan.export, words)).encode())
-    for file in plan.files:
-        digest.update(file.read_bytes())
-    return prefix() + digest.hexdigest()[:32]
+    plan = order.plan
+    day = "" if plan.pinned else dt.datetime.now(dt.UTC).date().isoformat()
+    settings = sorted((name, value) for name, value in visible.items() if name.startswith("UV_"))
+    words = (plan.arguments, plan.constraints, plan.export, order.extras, order.splits, version, settings, day)
+    digest = hashlib.sha256(repr(words).encode())
+    for file in (wheel, *plan.files, order.project / "uv.toml"):
+        digest.update(hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest())
+    return digest.hexdigest()[:32]
+
+
+def _prefix(kind: str) -> str:
+    """What all keys of this machine's kind start with."""
+    return f"realdb-ci-{kind}-{platform.system().lower()}-{platform.machine()}-{''.join(platform.libc_ver())}-"
+
+
+def _built(cache: Path) -> frozenset[str]:
+    return frozenset(path.relative_to(cache).as_posix() for path in cache.glob(_BUILT))
+
+
+def _pack(
+    file: Path, *, folder: Path, note: Mapping[str, Any] | None = None, only: Collection[str] | None = None
+) -> None:
+    archive.pack(folder, file, note or {}, only)

@@ -13,6 +13,7 @@ from realdb_ci.inputs import Shard
 from realdb_ci.prepare import packages, timings, warm
 from realdb_ci.prepare.baselines import Baselines
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+from realdb_ci.prepare.uv import Uv
 from realdb_ci.timing.history import History, Run
 
 Span = Callable[[str, str, float, float], None]
@@ -25,8 +26,8 @@ class Kept:
     Attributes:
         project: the project's name.
         run: the workflow run's id.
-        packages_key: the key of the package cache.
         home: a folder outside the workspace.
+        uv: uv.
         warn: told of trouble, in a sentence.
         span: records a span: name, detail, start and stop in seconds since the epoch.
         job: the same for every run of this job with this matrix.
@@ -36,8 +37,8 @@ class Kept:
 
     project: str
     run: str
-    packages_key: str
     home: Path
+    uv: Uv
     warn: Callable[[str], None]
     span: Span
     job: str = ""
@@ -84,9 +85,7 @@ class Stores:
                 kept.warn(text)
 
         return cls(
-            packages.Packages(
-                service if "packages" in chosen else None, kept.packages_key, kept.home / "packages", warn
-            ),
+            packages.Packages.of(service if "packages" in chosen else None, kept.uv, warn),
             warm.Warm(service if "snapshots" in chosen else None, kept.project, kept.home / "snapshots", warn),
             timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
             Baselines(

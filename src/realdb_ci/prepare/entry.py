@@ -1,0 +1,96 @@
+"""Entry: a folder kept in the cache service, restored before a run and saved after it, never a reason to fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from realdb_ci import archive
+from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+
+MEGABYTE = 1e6
+
+
+@dataclass
+class Entry:
+    """One entry of the cache service.
+
+    Attributes:
+        service: the cache service, or None for no cache.
+        kind: what it holds; entries of another kind are never found.
+        title: the same for people, with its article.
+        file: where its archive lies on its way.
+        warn: told once of each trouble.
+        found: the key of the entry that was restored, or nothing.
+        seconds: what restoring took.
+        size: bytes of the archive.
+        note: what the entry says about itself.
+        trouble: whether the service failed us.
+    """
+
+    service: CacheService | None
+    kind: str
+    title: str
+    file: Path
+    warn: Callable[[str], None]
+    found: str = ""
+    seconds: float = 0.0
+    size: int = 0
+    note: Mapping[str, Any] = field(default_factory=dict)
+    trouble: bool = False
+
+    def restore(self, keys: Sequence[str], folder: Path) -> bool:
+        """Put an entry in place of a folder; whether there was one.
+
+        Args:
+            keys: the exact key, then prefixes.
+            folder: the folder, which need not be there.
+        """
+        if self.service is None:
+            return False
+        began = time.monotonic()
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            found = self.service.fetch(self.kind, keys, self.file)
+            if found:
+                self.note, self.size = archive.unpack(self.file, folder), self.file.stat().st_size
+                self.found = found
+        except (archive.BrokenArchive, OSError) as problem:
+            self.warn(f"{self.title} is not used: {problem}")
+        except CacheTrouble as problem:
+            self.trouble = True
+            self.warn(f"{self.title} is not used: {problem}")
+        finally:
+            self.file.unlink(missing_ok=True)
+            self.seconds += time.monotonic() - began
+        return bool(self.found)
+
+    def save(self, key: str, write: Callable[[Path], None]) -> str:
+        """Make an entry.
+
+        Args:
+            key: its key.
+            write: writes the archive.
+
+        Returns:
+            What was done, for the record; empty for nothing.
+        """
+        if self.service is None or not self.service.writes:
+            return ""
+        began = time.monotonic()
+        try:
+            write(self.file)
+            size = self.file.stat().st_size
+            self.service.save(self.kind, key, self.file)
+        except Taken:
+            return ""
+        except (CacheTrouble, OSError) as problem:
+            self.trouble = True
+            self.warn(f"{self.title} is not saved: {problem}")
+            return ""
+        finally:
+            self.file.unlink(missing_ok=True)
+        return f"{size / MEGABYTE:.0f} MB saved in {time.monotonic() - began:.1f} s"
