@@ -45,7 +45,7 @@ def newest(client: Client, name: str) -> bytes | None:
         found = max((one for one in listed if _is_of(one, name, job.branch)), key=_number, default=None)
         if found is None:
             return None
-        run = client.get(f"{actions}/runs/{_number(found['workflow_run'])}", NEEDS, exclude_pull_requests="true")
+        run = client.get(f"{actions}/runs/{_number(found['workflow_run'])}", NEEDS)
         if run["event"] not in BRANCH_EVENTS:
             return None
         size = int(found["size_in_bytes"])
