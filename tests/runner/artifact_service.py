@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from fake_storage import Storage
+
 # The last part of every token; nothing else of a job holds it.
 SIGNATURE = "imitated-runtime-token"
 JOB = "ca395085-040a-526b-2ce8-bdc85f692774"
@@ -44,11 +46,13 @@ class Artifacts:
         kept: (run, name) to the zip file, in the order they were finished.
         expires: (run, name) to when it will be gone, empty where the repository's setting says.
         pending: (run, name) to the name of the blob that is to come.
+        storage: told of those that are finished, as the repository's list of artifacts is; None for nobody.
     """
 
     kept: dict[tuple[str, str], bytes] = field(default_factory=dict)
     expires: dict[tuple[str, str], str] = field(default_factory=dict)
     pending: dict[tuple[str, str], str] = field(default_factory=dict)
+    storage: Storage | None = None
 
     def call(
         self, method: str, request: dict[str, object], run: str, blobs: dict[str, bytes], base: str
@@ -76,6 +80,8 @@ class Artifacts:
         if blob is None or not whole or request["hash"] != f"sha256:{hashlib.sha256(blob).hexdigest()}":
             return 200, {"ok": False}
         self.kept[run, name] = blob
+        if self.storage is not None:
+            self.storage.add(name, blob)
         return 200, {"ok": True, "artifact_id": str(len(self.kept))}
 
     def _create(self, key: tuple[str, str], request: dict[str, object], base: str) -> tuple[int, dict[str, object]]:
