@@ -23,21 +23,22 @@ def job(root: Path, **more: str) -> GitHub:
     return GitHub("ann/desk", "c" * 40, root, branch="main", **more)
 
 
-def test_enterprise_server_has_no_such_artifacts(tmp_path: Path) -> None:
-    """Nor has what does not run on GitHub."""
-    environ = {**RUNNER, "GITHUB_SERVER_URL": "https://github.example.org"}
-    assert base.fallback(environ, job(tmp_path, token="t"), print) is None
+@pytest.mark.parametrize(
+    "change", [{"GITHUB_SERVER_URL": "https://github.example.org"}, {"ACTIONS_RESULTS_URL": ""}]
+)
+def test_where_no_run_can_leave_artifacts_none_is_looked_for(tmp_path: Path, change: dict[str, str]) -> None:
+    """Enterprise Server has none of this kind; nor has what does not run on GitHub."""
+    assert base.fallback({**RUNNER, **change}, job(tmp_path, token="t"), print) is None
     assert base.fallback(RUNNER, None, print) is None
 
 
-def test_history_is_found_without_a_service_to_leave_one(tmp_path: Path) -> None:
-    """As where a runner tells a script nothing of its services; the branch is the job's."""
+def test_history_is_found_by_the_branch_of_the_job(tmp_path: Path) -> None:
+    """With the job's token, in a hurry."""
     with serving() as fake:
         fake.storage.add("a-name", b"zip", run={"head_branch": "next"})
         fake.storage.add("a-name", b"other")
-        found = base.fallback({}, fake.job(tmp_path, branch="next"), print)
+        found = base.fallback(RUNNER, fake.job(tmp_path, branch="next"), print)
         assert found is not None
-        assert found.service is None
         assert found.find("a-name") == b"zip"
         assert fake.complaints == []
 
@@ -46,6 +47,5 @@ def test_without_a_token_nothing_is_asked(tmp_path: Path) -> None:
     """It is the one that may read."""
     found = base.fallback(RUNNER, job(tmp_path, api="http://127.0.0.1:9"), print)
     assert found is not None
-    assert found.service is not None
     with pytest.raises(Unreachable, match="not asked"):
         found.find("a-name")

@@ -9,7 +9,6 @@ from realdb_ci import results
 from realdb_ci.github import Client, GitHub, Unreachable, artifacts, merge_base
 from realdb_ci.prepare.artifacts import ArtifactService
 from realdb_ci.prepare.baselines import Fallback
-from realdb_ci.prepare.results_service import is_hosted
 from realdb_ci.prepare.stores import Stores
 from realdb_ci.timing.history import Base, Run
 
@@ -20,14 +19,17 @@ SECONDS = 10.0
 
 
 def fallback(environ: Mapping[str, str], github: GitHub | None, say: Callable[[str], None]) -> Fallback | None:
-    """Where a history is left and found that the cache does not have; None where GitHub does not run the server.
+    """Where a history is left and found that the cache does not have.
+
+    None where the runner tells of no artifact service, as on GitHub Enterprise Server: such a job never leaves one.
 
     Args:
         environ: the step's environment.
         github: the job, or None outside GitHub.
         say: told what is worth a line in the log, in a sentence.
     """
-    if github is None or not is_hosted(environ):
+    service = ArtifactService.of(environ)
+    if github is None or service is None:
         return None
 
     def find(name: str) -> bytes | None:
@@ -35,7 +37,7 @@ def fallback(environ: Mapping[str, str], github: GitHub | None, say: Callable[[s
             raise Unreachable("GitHub was not asked", why="there is no token")
         return artifacts.newest(_hurried(github), name)
 
-    return Fallback(ArtifactService.of(environ), find, say)
+    return Fallback(service, find, say)
 
 
 def known(name: str, github: GitHub | None, stores: Stores, say: Callable[[str], None]) -> Base:

@@ -123,7 +123,6 @@ def forget(store: Store) -> None:
 def later(one: Baselines, run: str) -> Baselines:
     """The same job in a later workflow run."""
     assert one.fallback is not None
-    assert one.fallback.service is not None
     service = replace(one.fallback.service, token=token(run))
     return replace(one, run=f"{run}-1", fallback=replace(one.fallback, service=service), known=None, note="")
 
@@ -214,7 +213,7 @@ def test_without_the_permission_there_is_one_line_and_the_history_begins_anew(
     assert len(store.entries) == 1
     [line] = said
     assert line == (
-        "Baseline: the cache has none, nor is there an artifact: GitHub refused "
+        "Baseline: it is not in the cache, nor can artifacts be looked through: GitHub refused "
         "(403: Resource not accessible by integration). Give the job the permission 'actions: read'."
     )
     assert warnings == []

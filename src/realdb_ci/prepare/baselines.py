@@ -38,13 +38,13 @@ class Fallback:
     """Artifacts, for where the cache has no history.
 
     Attributes:
-        service: takes them, or None.
+        service: takes them.
         find: the newest of a name that the branch's runs made, as a zip file; None where there is none. Raises
             EnvironmentProblem where nobody can tell.
         say: told what is worth a line in the log, in a sentence.
     """
 
-    service: ArtifactService | None
+    service: ArtifactService
     find: Callable[[str], bytes | None]
     say: Callable[[str], None]
 
@@ -116,7 +116,7 @@ class Baselines:
 
     def leave(self, run: Run) -> None:
         """Leave the history with one more run as an artifact; trouble with that is a line in the log."""
-        if self.fallback is None or self.fallback.service is None or self.known is None:
+        if self.fallback is None or self.known is None:
             return
         file = self.scratch / "baseline.zip"
         try:
@@ -142,7 +142,7 @@ class Baselines:
             return History() if found is None else decode(unpack(found, BYTES_LIMIT))
         except EnvironmentProblem as problem:
             words = f"{problem.what} ({problem.why}). {problem.remedy}".rstrip()
-            self.fallback.say(f"Baseline: the cache has none, nor is there an artifact: {words}")
+            self.fallback.say(f"Baseline: it is not in the cache, nor can artifacts be looked through: {words}")
             return None
         except ValueError as problem:
             self.fallback.say(f"Baseline: the artifact is not used: {problem}")

@@ -67,7 +67,7 @@ class ResultsService:
     def of(cls, environ: Mapping[str, str]) -> Self | None:
         """The service the runner told us of, or None."""
         url, token = environ.get("ACTIONS_RESULTS_URL", ""), environ.get("ACTIONS_RUNTIME_TOKEN", "")
-        return cls(url, token) if url and token and is_hosted(environ) else None
+        return cls(url, token) if url and token and _is_hosted(environ) else None
 
     def call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """One call of Twirp.
@@ -170,7 +170,7 @@ class ResultsService:
             raise ServiceTrouble(f"the upload failed with HTTP {response.status}")
 
 
-def is_hosted(environ: Mapping[str, str]) -> bool:
+def _is_hosted(environ: Mapping[str, str]) -> bool:
     """Whether GitHub itself runs the server: GitHub Enterprise Server has neither service in this version."""
     host = urlsplit(environ.get("GITHUB_SERVER_URL") or "https://github.com").hostname or ""
     return host == "github.com" or host.endswith(".ghe.com")
