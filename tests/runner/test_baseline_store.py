@@ -18,6 +18,7 @@ from realdb_ci.github import Client, artifacts
 from realdb_ci.prepare.artifacts import ArtifactService, pack
 from realdb_ci.prepare.baselines import NOTE, Baselines, Fallback, committed
 from realdb_ci.prepare.cache import CacheService, Patience
+from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.timing.history import History, Past, Run
 
 FIRST = Run("a" * 40, 1.0, 1.0, {"t": Past("passed", 0.5)})
@@ -262,6 +263,37 @@ def test_artifact_that_cannot_be_left_is_a_line_in_the_log(
     [line] = said
     assert line.startswith("Baseline: it is not left as an artifact: ")
     assert warnings == []
+
+
+def stores(one: Baselines, chosen: set[str], warnings: list[str]) -> Stores:
+    """All stores of a job, of which some are on."""
+    kept = Kept(one.project, "2", "key", one.scratch, warnings.append, lambda *_: None, one.job, one.branch)
+    return Stores.of(one.service, chosen, kept, later(one, "2").fallback)
+
+
+def test_history_does_without_a_cache_that_failed_another_store(
+    shop: Baselines, store: Store, warnings: list[str], said: list[str]
+) -> None:
+    """The cache is asked once in all; the artifact is found, and the next one left."""
+    store.behaviour = "limited"
+    every = stores(shop, {"packages", "timings"}, warnings)
+    every.packages.restore()
+    asked = len(store.asked)
+    assert every.history().runs == (FIRST,)
+    store.behaviour = "well"
+    every.keep({"t": 0.5}, 0.0, SECOND)
+    assert store.asked[asked:] == ["CreateArtifact", "FinalizeArtifact"]
+    assert later(replace(shop, service=None), "3").history().runs == (SECOND, FIRST)
+    assert (len(warnings), said) == (1, [])
+
+
+def test_artifacts_are_off_where_timings_are(shop: Baselines, store: Store, hub: FakeGitHub) -> None:
+    """They are what the cache input leaves out."""
+    some = stores(shop, {"snapshots"}, [])
+    asked = len(store.asked)
+    assert some.history() == History()
+    some.keep({"t": 0.5}, 0.0, SECOND)
+    assert (store.asked[asked:], hub.requests) == ([], [])
 
 
 def test_date_of_the_commit_is_what_git_says(tmp_path: Path) -> None:
