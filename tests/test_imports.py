@@ -57,10 +57,11 @@ ALLOWED = {
     "inputs": {"errors", "config"},
     "runner": set(),
     "prepare": LEAVES | {"archive", "config", "inputs", "services", "doubles", "engines", "timing"},
+    "base": {"results", "github", "prepare", "timing"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"}
-    | {"github", "timing", "signals"},
+    | {"github", "timing", "signals", "base"},
     "only": set(),
     "plugin": {"only", "errors", "config", "services", "hub", "evidence", "timing", "recorder", "anchors"},
     "cli": {"errors", "config", "run", "report", "doctor", "signals"},

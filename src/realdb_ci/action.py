@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from realdb_ci import __version__, results, run, runner, services, signals, suite
+from realdb_ci import __version__, base, results, run, runner, services, signals, suite
 from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import EnvironmentProblem, RealdbError
-from realdb_ci.github import Client, GitHub, Unreachable, merge_base
+from realdb_ci.github import GitHub
 from realdb_ci.inputs import Inputs
 from realdb_ci.prepare import baselines, border, dependencies, environment, images, needs, siblings
 from realdb_ci.prepare.cache import CacheService
@@ -28,16 +28,11 @@ from realdb_ci.prepare.uv import Uv
 from realdb_ci.servers import Servers
 from realdb_ci.step import Step
 from realdb_ci.timing import again
-from realdb_ci.timing.history import Base, Run
 
 # In the image a folder of the container's own: it goes with it, and no checkout ever has to clean it. Where that
 # cannot be written, as on a runner itself, the folder for temporary files.
 CACHES = Path("/var/cache")
 HOME = (CACHES if os.access(CACHES, os.W_OK) else Path(tempfile.gettempdir())) / "realdb-ci"
-# pytest's exit statuses of a run that came to its end: passed, and failed.
-WHOLE = (0, 1)
-# For one question that only says which runs count.
-MERGE_BASE_SECONDS = 10.0
 
 
 def main() -> NoReturn:
@@ -161,8 +156,8 @@ def _work(step: Step, inputs: Inputs) -> int:
         returncode = suite.run(child, step.log.write, servers.end_if_killed)
         code = run.exit_code(returncode, job.project, job.events)
         timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
-        base = _base(step, name, github, stores)
-        run.compare(job.events, replace(base, whole=inputs.shard is None), timed)
+        known = base.known(name, github, stores, step.log.line)
+        run.compare(job.events, replace(known, whole=inputs.shard is None), timed)
     with step.log.deaf():
         found = results.read(job.events)
         measured = {case.nodeid: case.duration for case in found.cases if case.finished}
@@ -171,35 +166,8 @@ def _work(step: Step, inputs: Inputs) -> int:
         if told:
             step.log.line(f"Snapshots: {told}")
             step.span("cache snapshots", told, stores.warm.began, stores.warm.began + stores.warm.seconds)
-        stores.keep(measured, ready, _to_keep(found, github, committed))
+        stores.keep(measured, ready, base.to_keep(found, github, committed))
     return code
-
-
-def _base(step: Step, name: str, github: GitHub | None, stores: Stores) -> Base:
-    """What the suite is held against: runs of the base branch that the job's commit can have been made from."""
-    history = stores.history()
-    if github is None or not history.runs:
-        return Base(name)
-    note = ""
-    if github.base:
-        try:
-            client = Client(replace(github, patience=MERGE_BASE_SECONDS, timeout=MERGE_BASE_SECONDS))
-            history = history.until(merge_base.committed(client))
-        except Unreachable as problem:
-            note = f"All its runs count, as GitHub does not tell the merge base ({problem.why})."
-        if not history.runs:
-            step.log.line(f"Baseline: the runs that are known of {github.branch} are all newer than the merge base")
-    return Base(name, history, github.branch, note)
-
-
-def _to_keep(found: results.Results, github: GitHub | None, committed: float) -> Run | None:
-    """What later runs are compared with: a whole run of the branch, not what a broken server made of one."""
-    last = found.suites[-1] if found.suites else None
-    if last is None or github is None or not github.is_of_branch:
-        return None
-    if last.problems or last.interrupted or last.exitstatus not in WHOLE:
-        return None
-    return Run.of(last, github.sha, committed)
 
 
 def _ready(found: results.Results) -> float:
@@ -221,7 +189,8 @@ def _stores(step: Step, job: Job, github: GitHub | None) -> Stores:
     if github is not None:
         part = f"{github.key} {job.inputs.shard or ''}"
         kept = replace(kept, job=part, branch=github.branch, attempt=github.attempt)
-    return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept)
+    fallback = base.fallback(step.environ, github, step.log.line)
+    return Stores.of(CacheService.of(step.environ), job.inputs.cache, kept, fallback)
 
 
 def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) -> environment.Environment:

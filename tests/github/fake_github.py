@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_storage import Storage, storing
 from github_contract import ENDPOINTS, Endpoint
 
 from realdb_ci.github import GitHub
@@ -57,6 +58,9 @@ DONE_BY = {
     ("GET", "commits/{ref}/check-runs"): "_list_checks",
     ("GET", "commits/{commit_sha}/pulls"): "_list_pulls",
     ("GET", "compare/{basehead}"): "_compare",
+    ("GET", "actions/artifacts"): "_list_artifacts",
+    ("GET", "actions/artifacts/{artifact_id}/{archive_format}"): "_send_to_storage",
+    ("GET", "actions/runs/{run_id}"): "_show_run",
     ("GET", "issues/{issue_number}/comments"): "_list_comments",
     ("POST", "issues/{issue_number}/comments"): "_make_comment",
     ("PATCH", "issues/comments/{comment_id}"): "_change_comment",
@@ -80,7 +84,8 @@ class FakeGitHub:
         comments: comments on pull requests by number, each with its ``pull``.
         pulls: pull requests by number.
         merge_bases: when the merge base of two commits was committed, in ISO 8601, by ``base...head``.
-        permissions: what the token may write.
+        permissions: what the token may write, and ``actions`` where it may read artifacts.
+        storage: the artifacts, which lie elsewhere.
         troubles: those to come, first first.
         requests: ``METHOD /path`` of each request.
         complaints: why requests were refused that GitHub would not have understood; for tests to be empty.
@@ -92,7 +97,8 @@ class FakeGitHub:
         self.comments: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {7: {"number": 7, "state": "open", "head": {"sha": HEAD}}}
         self.merge_bases: dict[str, str] = {}
-        self.permissions = {"checks", "pull-requests"}
+        self.permissions = {"checks", "pull-requests", "actions"}
+        self.storage = Storage()
         self.troubles: deque[Trouble] = deque()
         self.requests: list[str] = []
         self.complaints: list[str] = []
@@ -134,7 +140,8 @@ class FakeGitHub:
         if (named["owner"], named["repo"]) != ("ann", "desk"):
             raise Refusal(404, "Not Found")
         needs = "checks" if "check-runs" in path else "pull-requests"
-        if method != "GET" and needs not in self.permissions:
+        needs = "actions" if "/actions/" in endpoint.path else needs
+        if (method != "GET" or needs == "actions") and needs not in self.permissions:
             raise Refusal(403, "Resource not accessible by integration")
         complaints = endpoint.complaints(query, body)
         if complaints:
@@ -143,6 +150,8 @@ class FakeGitHub:
         do = getattr(self, DONE_BY[method, endpoint.path.removeprefix("/repos/{owner}/{repo}/")])
         with self.lock:
             answer = do(body, query, **{one: named[one] for one in named if one not in ("owner", "repo")})
+        if do == self._send_to_storage:
+            return 302, answer
         status = 201 if method == "POST" else 200
         self.complaints += endpoint.misfits(status, answer)
         return status, answer
@@ -174,6 +183,20 @@ class FakeGitHub:
             raise Refusal(404, "Not Found")
         commit = {"committer": {"name": "ann", "date": self.merge_bases[basehead]}}
         return {"merge_base_commit": {"sha": "d" * 40, "commit": commit}, "status": "diverged", "total_commits": 1}
+
+    def _list_artifacts(self, _body: Any, query: Any) -> Any:
+        found = self.storage.listed(query.get("name"))
+        return {"total_count": len(found), "artifacts": _paged(found, query)}
+
+    def _show_run(self, _body: Any, _query: Any, run_id: str) -> Any:
+        return {"id": int(run_id), "event": self.storage.events[int(run_id)]}
+
+    def _send_to_storage(self, _body: Any, _query: Any, artifact_id: str, archive_format: str) -> str:
+        if archive_format != "zip" or int(artifact_id) not in self.storage.files:
+            raise Refusal(404, "Not Found")
+        if any(one["expired"] for one in self.storage.artifacts if one["id"] == int(artifact_id)):
+            raise Refusal(410, "Gone")
+        return f"{self.storage.url}/{artifact_id}?sig=secret"
 
     def _list_comments(self, _body: Any, query: Any, issue_number: str) -> Any:
         found = [one for one in self.comments.values() if one["pull"] == int(issue_number)]
@@ -262,7 +285,7 @@ class Handler(BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(address.query))
         plain = json.loads(body) if body else None
         status, answer = fake.answer(self.command, address.path, query, plain)
-        return status, answer, self._links(address, query)
+        return status, answer, {"Location": answer} if status == 302 else self._links(address, query)
 
     def _links(self, address: urllib.parse.SplitResult, query: dict[str, str]) -> dict[str, str]:
         """A link to the next page, where there is one."""
@@ -270,7 +293,7 @@ class Handler(BaseHTTPRequestHandler):
             return {}
         following = {**query, "page": str(int(query.get("page", 1)) + 1)}
         _, answer = self.server.fake.answer("GET", address.path, following, None)
-        rest = answer.get("check_runs") if isinstance(answer, dict) else answer
+        rest = answer.get("check_runs", answer.get("artifacts")) if isinstance(answer, dict) else answer
         if not rest:
             return {}
         url = f"{self.server.fake.url}{address.path}?{urllib.parse.urlencode(following)}"
@@ -307,7 +330,8 @@ def serving(host: str = "127.0.0.1") -> Iterator[FakeGitHub]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield fake
+        with storing(host) as fake.storage:
+            yield fake
     finally:
         fake.released.set()
         server.shutdown()

@@ -1,4 +1,4 @@
-"""A cache service of GitHub Actions, version 2, over HTTP, and the ways in which it can fail."""
+"""The services of GitHub Actions for caches and artifacts over HTTP, and the ways in which they can fail."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-PREFIX = "/twirp/github.actions.results.api.v1.CacheService/"
-TOKEN = "imitated-runtime-token"
+from artifact_service import Artifacts, run_of, token
+
+PREFIX = "/twirp/github.actions.results.api.v1."
+TOKEN = token()
 
 
 @dataclass
@@ -23,7 +25,8 @@ class Store:
 
     Attributes:
         entries: (key, version) to blob, in the order they were finished.
-        behaviour: well, read-only, limited, failing, flaky, truncated, or slow.
+        behaviour: well, read-only, limited, failing, flaky, truncated, slow, or lossy, which takes half of a blob.
+        artifacts: those that runs have left.
         asked: the methods that were called, in order.
         lock: around changes.
     """
@@ -35,6 +38,7 @@ class Store:
     pending: dict[tuple[str, str], str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    artifacts: Artifacts = field(default_factory=Artifacts)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def call(self, method: str, request: dict[str, object], base: str) -> tuple[int, dict[str, object]]:
@@ -89,9 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A call of the service."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        method = self.path.removeprefix(PREFIX)
+        service, method = self.path.removeprefix(PREFIX).split("/")
         self.store.asked.append(method)
-        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+        run = run_of(self.headers["Authorization"])
+        if run is None:
             self._send(401, b"{}")
         elif self.store.behaviour == "limited":
             self._send(429, b'{"code": "resource_exhausted", "msg": "slow down"}', {"retry-after": "60"})
@@ -102,7 +107,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.store.behaviour == "babbling":
             self._send(200, b"<html>hello</html>")
         else:
-            status, answer = self.store.call(method, json.loads(body), f"http://{self.headers['Host']}")
+            request, base = json.loads(body), f"http://{self.headers['Host']}"
+            if service == "CacheService":
+                status, answer = self.store.call(method, request, base)
+            else:
+                status, answer = self.store.artifacts.call(method, request, run, self.store.blobs, base)
             self._send(status, json.dumps(answer).encode())
 
     def do_PUT(self) -> None:
@@ -124,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.headers["x-ms-blob-type"] != "BlockBlob":
             self._send(400, b"")
         else:
-            self.store.blobs[name] = body
+            self.store.blobs[name] = body[: len(body) // 2] if self.store.behaviour == "lossy" else body
             self._send(201, b"")
 
     def do_GET(self) -> None:

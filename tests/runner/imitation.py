@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import artifact_service
 import file_commands
 import yaml
 from fake_github import HEAD, TOKEN
@@ -203,6 +204,7 @@ class Machine:
             "GITHUB_JOB": "tests",
             "GITHUB_REF": "refs/heads/main" if self.pushed else f"refs/pull/{PULL}/merge",
             "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RETENTION_DAYS": "90",
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_RUN_ID": self.run_id,
             "GITHUB_SERVER_URL": "https://github.com",
@@ -215,7 +217,7 @@ class Machine:
             "RUNNER_TEMP": str(self.temp),
             "RUNNER_TOOL_CACHE": str(self.work / "_tool"),
             "ACTIONS_RUNTIME_URL": "http://127.0.0.1:9/",
-            "ACTIONS_RUNTIME_TOKEN": "imitated-runtime-token",
+            "ACTIONS_RUNTIME_TOKEN": artifact_service.token(self.run_id),
             **({"ACTIONS_RESULTS_URL": self.cache} if self.cache else {}),
             **{name: value for name, value in self.environ.items() if name.startswith("ACTIONS_")},
         }

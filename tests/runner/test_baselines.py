@@ -36,6 +36,7 @@ def desk(machine: MakeMachine, store: Store, github: FakeGitHub, tmp_path: Path)
     project = tmp_path / "desk"
     project.mkdir()
     (project / "test_desk.py").write_text(TESTS.format(new=True))
+    store.artifacts.storage = github.storage
     with serving(store, GATEWAY) as url:
         one = machine(cache=url)
         one.check_out(project)
@@ -125,3 +126,51 @@ def test_next_push_replaces_a_broken_history(desk: Machine, store: Store) -> Non
     told = comparison(desk, run(desk))
     assert told is not None
     assert told.commits == ("3" * 40,)
+
+
+def test_pull_request_finds_in_an_artifact_what_the_cache_forgot(
+    desk: Machine, store: Store, github: FakeGitHub
+) -> None:
+    """Once the job's token may read them; the report says where the runs are known from."""
+    store.entries.clear()
+    github.permissions |= {"actions"}
+    # Of two pushes, with one name in each run, by which the last one is found.
+    (name, *others) = {name for _, name in store.artifacts.kept}
+    assert (len(store.artifacts.kept), others) == (2, [])
+    # A fork's run is newer, and would excuse the new failure.
+    github.storage.add(name, b"a fork's", run={"head_repository_id": 43})
+    done = run(desk)
+    told = comparison(desk, done)
+    assert told is not None
+    assert told.commits == tuple(reversed(COMMITS))
+    assert (told.known, told.new) == (("test_desk.py::test_old",), ("test_desk.py::test_new",))
+    (comment,) = github.comments.values()
+    for surface in (comment["body"], done.summary):
+        assert "Compared with 2 runs of main: 2222222, 1111111." in surface
+        assert "The runs are known from an artifact, not from the cache." in surface
+    assert done.log.of("warning") == []
+    # What a pull request leaves, no other run is to find.
+    assert len(store.artifacts.kept) == 2
+
+
+def test_without_the_permission_to_read_artifacts_nothing_is_amiss(
+    desk: Machine, store: Store, github: FakeGitHub
+) -> None:
+    """One line in the log names it; the report is that of a run without a baseline."""
+    store.entries.clear()
+    github.permissions -= {"actions"}
+    done = run(desk)
+    assert comparison(desk, done) is None
+    assert "Give the job the permission 'actions: read'." in done.raw
+    assert done.log.of("warning") == []
+    assert NEW not in done.summary
+
+
+def test_nothing_is_left_where_the_cache_input_leaves_timings_out(desk: Machine, store: Store) -> None:
+    """Nor looked for."""
+    desk.pushed, desk.run_id = "3" * 40, "10"
+    asked = len(store.asked)
+    done = desk.run(with_={"working-directory": "desk", "cache": "false"})
+    assert done.code == 1, done.raw
+    assert len(store.asked) == asked
+    assert len(store.artifacts.kept) == len(COMMITS)

@@ -14,7 +14,7 @@ import pytest
 from cache_service import TOKEN, Store, serving
 
 from realdb_ci import archive
-from realdb_ci.prepare import cache
+from realdb_ci.prepare import results_service
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Patience, Taken
 
 QUICK = Patience(connect=1.0, transfer=1.0, pauses=(0.01, 0.01))
@@ -62,7 +62,7 @@ def test_large_files_go_up_in_blocks(
     service: CacheService, store: Store, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is beyond one request's size arrives in order."""
-    monkeypatch.setattr(cache, "BLOCK", 1024)
+    monkeypatch.setattr(results_service, "BLOCK", 1024)
     service.save("packages", "a", file)
     assert len(store.blocks) == 5
     service.fetch("packages", ["a"], tmp_path / "got")

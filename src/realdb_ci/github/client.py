@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import EnvironmentProblem
+from realdb_ci.github.answers import BROKEN, FORBIDDEN, limit, never_sent, told
 
 if TYPE_CHECKING:
     import requests
@@ -26,10 +27,6 @@ HEADERS = {
 CONNECT_SECONDS = 5.0
 # Of one request, its first one included. GitHub's own troubles pass in seconds or not at all.
 ATTEMPTS = 3
-# Where a limit was met and the server does not say for how long:
-# https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
-UNTOLD_SECONDS = 60.0
-FORBIDDEN, MISSING, REJECTED, MANY, BROKEN = 403, 404, 422, 429, 500
 
 
 class Unreachable(EnvironmentProblem):
@@ -50,6 +47,11 @@ class _Request:
     query: Mapping[str, str | int] = field(default_factory=dict)
     needs: str = ""
     repeatable: bool = True
+    redirects: bool = False
+
+    def is_met_by(self, answer: requests.Response) -> bool:
+        """Whether it was done: a redirection of a change was not followed."""
+        return answer.is_redirect if self.redirects else 200 <= answer.status_code < 300  # noqa: PLR2004
 
 
 class Client:
@@ -72,13 +74,18 @@ class Client:
         # Not as a plain header: a .netrc would take its place.
         self._session.auth = self._sign
 
-    def get(self, path: str, **query: str | int) -> Any:
+    def get(self, path: str, needs: str = "", **query: str | int) -> Any:
         """What stands at a path, read from JSON.
+
+        Args:
+            path: below the base address, from its slash on.
+            needs: the permission, as a workflow spells it, where not every token has it.
+            query: what is asked of it.
 
         Raises:
             Unreachable: it could not be had.
         """
-        return _plain(self._answer(_Request("GET", self.github.api + path, query=query)))
+        return _plain(self._answer(_Request("GET", self.github.api + path, query=query, needs=needs)))
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """The pages of a list, as the server links them.
@@ -95,6 +102,19 @@ class Client:
             yield _plain(answer)
             # The link holds the query already.
             request = _Request("GET", answer.links.get("next", {}).get("url", ""))
+
+    def address(self, path: str, needs: str) -> str:
+        """Where a path redirects to, for a request without the token.
+
+        Args:
+            path: below the base address, from its slash on.
+            needs: the permission, as a workflow spells it.
+
+        Raises:
+            Unreachable: it does not redirect.
+        """
+        asked = _Request("GET", self.github.api + path, needs=needs, redirects=True)
+        return str(self._answer(asked).headers["Location"])
 
     def write(self, method: str, path: str, body: Mapping[str, Any], *, needs: str, repeatable: bool) -> Any:
         """Change something.
@@ -122,7 +142,7 @@ class Client:
             if self._patience <= 0:
                 break
             outcome = self._try(request)
-            if not isinstance(outcome, Unreachable) and _is_good(outcome):
+            if not isinstance(outcome, Unreachable) and request.is_met_by(outcome):
                 return outcome
             problem, pause = self._judge(outcome, request, 2.0**attempt)
             if pause is None or (isinstance(problem, Unsure) and not request.repeatable):
@@ -140,7 +160,7 @@ class Client:
         outcome = self._send(request)
         if changes:
             self._last_write = time.monotonic()
-        if isinstance(outcome, Unreachable) or not _is_good(outcome):
+        if isinstance(outcome, Unreachable) or not request.is_met_by(outcome):
             self._patience -= time.monotonic() - began
         return outcome
 
@@ -155,10 +175,10 @@ class Client:
                 json=request.body,
                 timeout=(CONNECT_SECONDS, self.github.timeout),
                 # Following one, requests may turn a change into a reading.
-                allow_redirects=request.method == "GET",
+                allow_redirects=request.method == "GET" and not request.redirects,
             )
         except requests.RequestException as problem:
-            kind = Unreachable if _never_sent(problem) else Unsure
+            kind = Unreachable if never_sent(problem) else Unsure
             return kind("GitHub did not answer", why=f"{type(problem).__name__}: {problem}"[:500])
 
     def _judge(
@@ -167,11 +187,11 @@ class Client:
         """What an outcome that is not good means, and how long to wait before another attempt; None for never."""
         if isinstance(outcome, Unreachable):
             return outcome, pause
-        limited = _limit(outcome)
+        limited = limit(outcome)
         if limited is not None:
             return self._refusal(outcome, "a rate limit was met", ""), limited
         if outcome.status_code >= BROKEN:
-            problem = Unsure("GitHub has troubles", why=_told(outcome))
+            problem = Unsure("GitHub has troubles", why=told(outcome))
             problem.status = outcome.status_code
             return problem, pause
         if outcome.status_code != FORBIDDEN:
@@ -183,8 +203,8 @@ class Client:
 
     @staticmethod
     def _refusal(answer: requests.Response, why: str, remedy: str) -> Unreachable:
-        told = _told(answer)
-        problem = Unreachable("GitHub refused", why=f"{why} ({told})" if why else told, remedy=remedy)
+        words = told(answer)
+        problem = Unreachable("GitHub refused", why=f"{why} ({words})" if why else words, remedy=remedy)
         problem.status = answer.status_code
         return problem
 
@@ -206,49 +226,9 @@ class Client:
         return request
 
 
-def _is_good(answer: requests.Response) -> bool:
-    """Whether it was done: a redirection of a change was not followed."""
-    return 200 <= answer.status_code < 300  # noqa: PLR2004 - the codes of success
-
-
 def _plain(answer: requests.Response) -> Any:
     try:
         return answer.json()
     except ValueError as problem:
         # Something between us and GitHub that speaks for it, such as a proxy's page.
         raise Unreachable("GitHub's answer is not JSON", why=str(problem)) from None
-
-
-def _never_sent(problem: requests.RequestException) -> bool:
-    """Whether no connection was made, so that the server has surely not seen the request."""
-    import requests
-    from urllib3.exceptions import NewConnectionError
-
-    reason = getattr(problem.args[0], "reason", None) if problem.args else None
-    kinds = (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)
-    return isinstance(problem, kinds) or isinstance(reason, NewConnectionError)
-
-
-def _limit(answer: requests.Response) -> float | None:
-    """Seconds until a rate limit ends, or None where none was met."""
-    if answer.status_code not in (FORBIDDEN, MANY):
-        return None
-    after, reset = answer.headers.get("Retry-After", ""), answer.headers.get("X-RateLimit-Reset", "")
-    if after.isdecimal():
-        return float(after)
-    if answer.headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
-        return max(float(reset) - time.time(), 1.0)
-    limited = answer.status_code == MANY or "rate limit" in _told(answer).lower()
-    return UNTOLD_SECONDS if limited else None
-
-
-def _told(answer: requests.Response) -> str:
-    """``403: Resource not accessible by integration``: the server's own words, not too many of them."""
-    try:
-        found = answer.json()
-    except ValueError:
-        found = None
-    words = []
-    if isinstance(found, dict):
-        words = [str(found.get("message", "")), *(str(one) for one in found.get("errors") or ())]
-    return f"{answer.status_code}: {'; '.join(filter(None, words)) or answer.reason}"[:500]

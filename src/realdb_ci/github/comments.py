@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from realdb_ci.github.client import MISSING, Client, Unreachable, Unsure
+from realdb_ci.github.answers import MISSING
+from realdb_ci.github.client import Client, Unreachable, Unsure
 
 NEEDS = "pull-requests: write"
 # Who else could write in our name anyway: https://docs.github.com/en/graphql/reference/enums#commentauthorassociation

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from realdb_ci.inputs import Shard
 from realdb_ci.prepare import packages, timings, warm
-from realdb_ci.prepare.baselines import Baselines
+from realdb_ci.prepare.baselines import Baselines, Fallback
 from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.timing.history import History, Run
@@ -69,13 +69,16 @@ class Stores:
     known: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, service: CacheService | None, chosen: Collection[str], kept: Kept) -> Stores:
+    def of(
+        cls, service: CacheService | None, chosen: Collection[str], kept: Kept, fallback: Fallback | None = None
+    ) -> Stores:
         """The stores a job may use.
 
         Args:
             service: the cache service, or None.
             chosen: the stores that are on.
             kept: what they keep, where, and whom they tell.
+            fallback: artifacts for the history that the cache does not have, or None.
         """
         told = threading.Event()
 
@@ -96,6 +99,7 @@ class Stores:
                 f"{kept.run}-{kept.attempt}",
                 kept.home,
                 warn,
+                fallback if "timings" in chosen else None,
             ),
             kept,
         )
@@ -122,8 +126,8 @@ class Stores:
         return [f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}"]
 
     def history(self) -> History:
-        """The last runs of the base branch; none where the cache service failed before."""
-        return History() if self.packages.trouble or self.warm.trouble else self.baselines.history()
+        """The last runs of the base branch."""
+        return self.baselines.history(cached=not (self.packages.trouble or self.warm.trouble))
 
     def keep(self, measured: Mapping[str, float], ready: float, run: Run | None = None) -> None:
         """Save what the next run can use; trouble is told and changes nothing.
@@ -133,6 +137,8 @@ class Stores:
             ready: seconds that server and schema took together, 0 where there was none.
             run: what later runs are to be compared with, or None.
         """
+        if run is not None:
+            self.baselines.leave(run)
         stores = (("packages", self.packages, self.install), ("snapshots", self.warm, ready))
         for name, store, cold in stores:
             if self.packages.trouble or self.warm.trouble:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realdb_ci.github import GitHub, Unreachable, checks
-from realdb_ci.github.client import REJECTED
+from realdb_ci.github.answers import REJECTED
 from realdb_ci.reports import Partly, Place, summary
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.findings import headline

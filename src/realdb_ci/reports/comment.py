@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from realdb_ci.github import GitHub, Unreachable, comments
-from realdb_ci.github.client import FORBIDDEN, MISSING, REJECTED, Client
+from realdb_ci.github.answers import FORBIDDEN, MISSING, REJECTED
+from realdb_ci.github.client import Client
 from realdb_ci.reports import Place, sections
 from realdb_ci.reports.digest import Digest
 from realdb_ci.reports.findings import KNOWN, NEW
