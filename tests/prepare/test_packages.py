@@ -20,9 +20,10 @@ from building import wheel
 from cache_service import TOKEN, Store, serving
 
 from realdb_ci.prepare import dependencies
-from realdb_ci.prepare.cache import CacheService, Patience
+from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.environment import Environment, Maker, Order
 from realdb_ci.prepare.packages import Packages, key
+from realdb_ci.prepare.results_service import Patience
 from realdb_ci.prepare.uv import Uv
 
 QUICK = Patience(connect=1.0, transfer=5.0, pauses=())

@@ -17,7 +17,8 @@ from fake_github import serving as serving_github
 from realdb_ci.github import Client, artifacts
 from realdb_ci.prepare.artifacts import ArtifactService, pack
 from realdb_ci.prepare.baselines import NOTE, Baselines, Fallback, committed
-from realdb_ci.prepare.cache import CacheService, Patience
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import Patience
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.timing.history import History, Past, Run
 

@@ -15,7 +15,8 @@ from cache_service import TOKEN, Store, serving
 
 from realdb_ci import archive
 from realdb_ci.prepare import results_service
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Patience, Taken
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import Patience, ServiceTrouble, Taken
 
 QUICK = Patience(connect=1.0, transfer=1.0, pauses=(0.01, 0.01))
 
@@ -89,7 +90,7 @@ def test_trouble_is_one_kind_of_error_and_short(
     """Whatever the service does, the caller learns that there is no cache."""
     service.save("packages", "a", file)
     store.behaviour = behaviour
-    with pytest.raises(CacheTrouble) as caught:
+    with pytest.raises(ServiceTrouble) as caught:
         service.fetch("packages", ["a"], tmp_path / "got")
     assert "secret" not in str(caught.value)
     assert TOKEN not in str(caught.value) + repr(service)
@@ -107,7 +108,7 @@ def test_a_service_that_recovers_is_asked_again(
 def test_a_limited_service_is_not_asked_again(service: CacheService, store: Store, tmp_path: Path) -> None:
     """HTTP 429 asks for silence."""
     store.behaviour = "limited"
-    with pytest.raises(CacheTrouble, match="429"):
+    with pytest.raises(ServiceTrouble, match="429"):
         service.fetch("packages", ["a"], tmp_path / "got")
     assert len(store.asked) == 1
 
@@ -117,10 +118,10 @@ def test_a_read_only_job_reads(service: CacheService, store: Store, file: Path, 
     service.save("packages", "a", file)
     store.behaviour = "read-only"
     assert service.fetch("packages", ["a"], tmp_path / "got") == "a"
-    with pytest.raises(CacheTrouble, match="write denied"):
+    with pytest.raises(ServiceTrouble, match="write denied"):
         service.save("packages", "b", file)
     asked = len(store.asked)
-    with pytest.raises(CacheTrouble, match="only read"):
+    with pytest.raises(ServiceTrouble, match="only read"):
         replace(service, mode="read").save("packages", "b", file)
     assert replace(service, mode="write-only").fetch("packages", ["a"], file) is None
     assert len(store.asked) == asked
@@ -128,7 +129,7 @@ def test_a_read_only_job_reads(service: CacheService, store: Store, file: Path, 
 
 def test_an_absent_service_is_trouble_too(tmp_path: Path) -> None:
     """Nothing listens there."""
-    with pytest.raises(CacheTrouble, match="does not answer"):
+    with pytest.raises(ServiceTrouble, match="does not answer"):
         CacheService("http://127.0.0.1:9/", TOKEN, patience=QUICK).fetch("packages", ["a"], tmp_path / "got")
 
 

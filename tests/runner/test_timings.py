@@ -11,7 +11,8 @@ import pytest
 from cache_service import TOKEN, Store, serving
 
 from realdb_ci.prepare import timings
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Patience
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import Patience, ServiceTrouble
 from realdb_ci.prepare.timings import Agreed, Timings
 
 MEASURED = {"tests/test_a.py::test_one": 1.5, "tests/test_a.py::test_two[x/y]": 0.25}
@@ -81,7 +82,7 @@ def test_a_failing_cache_is_no_failure_and_is_told(behaviour: str, shop: Timings
     agreed = shop.agree()
     assert agreed.seconds == {}
     assert agreed.trouble
-    with pytest.raises(CacheTrouble):
+    with pytest.raises(ServiceTrouble):
         shop.keep(MEASURED, {})
 
 

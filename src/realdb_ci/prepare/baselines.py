@@ -22,7 +22,7 @@ from pathlib import Path
 
 from realdb_ci.errors import EnvironmentProblem
 from realdb_ci.prepare.artifacts import ArtifactService, pack, unpack
-from realdb_ci.prepare.cache import CacheService, CacheTrouble
+from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 from realdb_ci.timing.history import BYTES_LIMIT, History, Run, decode, encode
 
@@ -89,7 +89,7 @@ class Baselines:
         if reads and cached:
             try:
                 self.known = self._cached()
-            except (CacheTrouble, OSError) as trouble:
+            except (ServiceTrouble, OSError) as trouble:
                 problem = f"There is no baseline to compare with: {trouble}"
             except ValueError as broken:
                 self.known, problem = History(), f"The baseline is not used: {broken}"
@@ -106,7 +106,7 @@ class Baselines:
         """Save the history with one more run; where it could not be read, it is not replaced either.
 
         Raises:
-            CacheTrouble: it could not be saved.
+            ServiceTrouble: it could not be saved.
         """
         if self.service is None or not self.service.writes or self.known is None:
             return

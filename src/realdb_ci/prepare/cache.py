@@ -8,15 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from realdb_ci.prepare.results_service import Patience, ResultsService, ServiceTrouble, Taken, either
-
-__all__ = ["CacheService", "CacheTrouble", "Patience", "Taken", "version"]
+from realdb_ci.prepare.results_service import ResultsService, ServiceTrouble, Taken, either
 
 # Part of every entry's version: what an older realdb-ci wrote is not found by a newer one.
 FORMAT = 1
 KEY_LIMIT = 512
-
-CacheTrouble = ServiceTrouble
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class CacheService(ResultsService):
             The key that was found, or None.
 
         Raises:
-            CacheTrouble: the service failed, or took too long.
+            ServiceTrouble: the service failed, or took too long.
         """
         if not self.reads:
             return None
@@ -76,20 +72,20 @@ class CacheService(ResultsService):
 
         Raises:
             Taken: there is one of this key.
-            CacheTrouble: the service failed, refused, or took too long.
+            ServiceTrouble: the service failed, refused, or took too long.
         """
         if not self.writes:
-            raise CacheTrouble("cache write denied: this job may only read")
+            raise ServiceTrouble("cache write denied: this job may only read")
         named = {"key": _key(key), "version": version(kind)}
         answer = self.call("CacheService/CreateCacheEntry", named)
         if not answer.get("ok"):
             message = str(answer.get("message") or "")
-            raise (CacheTrouble if "denied" in message else Taken)(message or "the entry is there already")
+            raise (ServiceTrouble if "denied" in message else Taken)(message or "the entry is there already")
         self.upload(either(answer, "signed_upload_url"), file)
         size = str(file.stat().st_size)
         done = self.call("CacheService/FinalizeCacheEntryUpload", {**named, "size_bytes": size})
         if not done.get("ok"):
-            raise CacheTrouble(str(done.get("message") or "the upload was not accepted"))
+            raise ServiceTrouble(str(done.get("message") or "the upload was not accepted"))
 
 
 def version(kind: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from realdb_ci import archive
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 
 MEGABYTE = 1e6
 
@@ -60,7 +61,7 @@ class Entry:
                 self.found = found
         except (archive.BrokenArchive, OSError) as problem:
             self.warn(f"{self.title} is not used: {problem}")
-        except CacheTrouble as problem:
+        except ServiceTrouble as problem:
             self.trouble = True
             self.warn(f"{self.title} is not used: {problem}")
         finally:
@@ -87,7 +88,7 @@ class Entry:
             self.service.save(self.kind, key, self.file)
         except Taken:
             return ""
-        except (CacheTrouble, OSError) as problem:
+        except (ServiceTrouble, OSError) as problem:
             self.trouble = True
             self.warn(f"{self.title} is not saved: {problem}")
             return ""

@@ -12,7 +12,8 @@ from pathlib import Path
 from realdb_ci.inputs import Shard
 from realdb_ci.prepare import packages, timings, warm
 from realdb_ci.prepare.baselines import Baselines, Fallback
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.timing.history import History, Run
 
@@ -151,7 +152,7 @@ class Stores:
         if service is not None and service.writes and not (self.packages.trouble or self.warm.trouble):
             try:
                 self._keep(measured, run)
-            except CacheTrouble as problem:
+            except ServiceTrouble as problem:
                 self.kept.warn(f"The timings are not saved: {problem}")
 
     def _keep(self, measured: Mapping[str, float], run: Run | None) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Taken
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 
 KIND = "timings"
 BYTES_LIMIT = 32 << 20
@@ -66,7 +67,7 @@ class Timings:
                 self._put(self._pin, newest)
             except Taken:
                 return self._of_the_first()
-        except CacheTrouble as problem:
+        except ServiceTrouble as problem:
             # Refused is refused for every shard alike; anything else may have met this one alone.
             return Agreed(trouble="" if "denied" in str(problem) else str(problem))
         return Agreed(newest)
@@ -75,7 +76,7 @@ class Timings:
         """Save what was measured, over what was known before.
 
         Raises:
-            CacheTrouble: it could not be saved.
+            ServiceTrouble: it could not be saved.
         """
         if self.service is not None and seconds:
             digest = hashlib.sha256(json.dumps(dict(seconds)).encode()).hexdigest()[:12]

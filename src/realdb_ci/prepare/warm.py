@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from realdb_ci import __version__, archive
-from realdb_ci.prepare.cache import CacheService, CacheTrouble, Patience, Taken
+from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.results_service import Patience, ServiceTrouble, Taken
 
 KIND = "snapshots"
 MEGABYTE = 1e6
@@ -102,7 +103,7 @@ class Warm:
             self.service.save(KIND, key, file)
         except Taken:
             return ""
-        except (CacheTrouble, OSError) as problem:
+        except (ServiceTrouble, OSError) as problem:
             self.trouble = True
             self.warn(f"The snapshots are not saved: {problem}")
             return ""
@@ -124,7 +125,7 @@ class Warm:
         except (archive.BrokenArchive, OSError) as problem:
             self.broken = True
             self.warn(f"The snapshots are not used: {problem}")
-        except CacheTrouble as problem:
+        except ServiceTrouble as problem:
             self.trouble = self.broken = True
             self.warn(f"The snapshots are not used: {problem}")
         finally:
