@@ -20,6 +20,7 @@ from realdb_ci.prepare.baselines import NOTE, Baselines, Fallback, committed
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import Patience
 from realdb_ci.prepare.stores import Kept, Stores
+from realdb_ci.prepare.uv import Uv
 from realdb_ci.timing.history import History, Past, Run
 
 FIRST = Run("a" * 40, 1.0, 1.0, {"t": Past("passed", 0.5)})
@@ -268,7 +269,8 @@ def test_artifact_that_cannot_be_left_is_a_line_in_the_log(
 
 def stores(one: Baselines, chosen: set[str], warnings: list[str]) -> Stores:
     """All stores of a job, of which some are on."""
-    kept = Kept(one.project, "2", "key", one.scratch, warnings.append, lambda *_: None, one.job, one.branch)
+    uv = Uv(one.scratch, {}, warnings.append)
+    kept = Kept(one.project, "2", one.scratch, uv, warnings.append, lambda *_: None, one.job, one.branch)
     return Stores.of(one.service, chosen, kept, later(one, "2").fallback)
 
 
@@ -277,8 +279,8 @@ def test_history_does_without_a_cache_that_failed_another_store(
 ) -> None:
     """The cache is asked once in all; the artifact is found, and the next one left."""
     store.behaviour = "limited"
-    every = stores(shop, {"packages", "timings"}, warnings)
-    every.packages.restore()
+    every = stores(shop, {"snapshots", "timings"}, warnings)
+    every.warm.restore()
     asked = len(store.asked)
     assert every.history().runs == (FIRST,)
     store.behaviour = "well"
