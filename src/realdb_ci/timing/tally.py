@@ -19,30 +19,35 @@ class Tally:
     """The statements of one phase.
 
     Attributes:
-        count: how many; ``seconds`` is the time in the database.
-        groups: by text and line: how many, and seconds.
+        groups: by text and line: how many, and seconds in the database.
         last: the texts of the latest.
     """
 
-    count: int = 0
-    seconds: float = 0.0
     groups: dict[tuple[str, Place], list[float]] = field(default_factory=dict)
     last: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_SHOWN))
 
+    @property
+    def count(self) -> int:
+        """How many statements."""
+        return int(sum(count for count, _ in self.groups.values()))
+
+    @property
+    def seconds(self) -> float:
+        """The time in the database."""
+        return sum(seconds for _, seconds in self.groups.values())
+
     def begin(self, text: str, place: Place) -> list[float]:
-        """Count a statement; returns its group, for ``end``."""
-        self.count += 1
+        """Count a statement.
+
+        Returns:
+            Its group, to whose seconds the caller adds what it took.
+        """
         self.last.append(text)
         group = self.groups.get((text, place))
         if group is None:
             group = self.groups[text, place] = [0, 0.0]
         group[0] += 1
         return group
-
-    def end(self, group: list[float], seconds: float) -> None:
-        """Add the time that a statement took."""
-        group[1] += seconds
-        self.seconds += seconds
 
     def repeats(self, least: int) -> list[dict[str, Any]]:
         """What was sent at least so often from one line, most often first, as plain data."""

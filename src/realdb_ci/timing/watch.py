@@ -31,6 +31,9 @@ OURS = "realdb-ci"
 # What PyMongo sends to keep its connections, sessions and cursors.
 HOUSEKEEPING = frozenset({"hello", "ismaster", "ping", "endSessions", "killCursors", "saslStart", "saslContinue"})
 
+# Statements whose way here is known.
+MOST_KNOWN = 10_000
+
 Locate = Callable[[str], str | None]
 
 
@@ -88,7 +91,8 @@ class Watch:
     def _phase(self) -> Iterator[None]:
         self._listen()
         self._tally = Tally()
-        self._came.clear()
+        if len(self._came) > MOST_KNOWN:
+            self._came.clear()
         yield
 
     def _budget(self, item: pytest.Item) -> int | None:
@@ -124,19 +128,22 @@ class Watch:
         """Stand in for the dialect where it executes: one call a statement, where other events take several."""
         from sqlalchemy import Engine, event
 
+        hub, clock, thread = self._hub, time.perf_counter, threading.get_ident
+
         def watched(name: str) -> Callable[..., bool]:
+            # Each call in here is one more for every statement of the suite.
             def execute(cursor: Any, text: str, *rest: Any) -> bool:
-                if self._is_ours():
+                if hub.working or (thread() != MAIN and self._is_ours()):
                     return False
-                tally, dialect = self._tally, rest[-1].dialect
-                group = tally.begin(text, self._place(text))
+                dialect = rest[-1].dialect
+                group = self._tally.begin(text, self._place(text))
                 if len(getattr(dialect.dispatch, name)) > 1:
                     return False  # somebody else's listener may stand in too: it is counted, and not timed
-                began = time.perf_counter()
+                began = clock()
                 try:
                     getattr(dialect, name)(cursor, text, *rest)
                 finally:
-                    tally.end(group, time.perf_counter() - began)
+                    group[1] += clock() - began
                 return True
 
             return execute
@@ -147,16 +154,14 @@ class Watch:
     def _listen_to_pymongo(self) -> None:
         from pymongo import monitoring
 
-        pending: dict[tuple[Any, int], tuple[Tally, list[float]]] = {}
+        pending: dict[tuple[Any, int], list[float]] = {}
 
         class Listener(monitoring.CommandListener):
             def started(_, event: monitoring.CommandStartedEvent) -> None:  # noqa: N805 - self is the watch
                 if event.command_name not in HOUSEKEEPING and not self._is_ours():
                     text = command_shape(event.command_name, event.command)
-                    pending[event.connection_id, event.request_id] = (
-                        self._tally,
-                        self._tally.begin(text, self._place(text)),
-                    )
+                    group = self._tally.begin(text, self._place(text))
+                    pending[event.connection_id, event.request_id] = group
 
             def succeeded(_, event: monitoring.CommandSucceededEvent) -> None:  # noqa: N805
                 ended(event)
@@ -165,9 +170,9 @@ class Watch:
                 ended(event)
 
         def ended(event: Any) -> None:
-            tally, group = pending.pop((event.connection_id, event.request_id), (None, None))
-            if tally is not None and group is not None:
-                tally.end(group, event.duration_micros / 1e6)
+            group = pending.pop((event.connection_id, event.request_id), None)
+            if group is not None:
+                group[1] += event.duration_micros / 1e6
 
         monitoring.register(Listener())
 
