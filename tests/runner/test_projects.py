@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import psycopg2
 import pytest
 from cache_service import Store, serving
 from imitation import AFTER_SIGINT, GATEWAY, ROOT, RUNNER_UID, TOKEN, Machine
+from junitparser import JUnitXml
 from remains import left
 
 from realdb_ci import results
@@ -197,8 +200,8 @@ def test_second_run_finds_the_packages_of_the_first(machine: MakeMachine) -> Non
     assert not [done.log.of("warning") for done in runs if done.log.of("warning")]
 
 
-def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachine) -> None:
-    """Two jobs of one workflow run: together the whole suite, split by what an earlier run measured."""
+def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachine, tmp_path: Path) -> None:
+    """Two jobs of one workflow run: together the whole suite, split by what an earlier run measured; one report."""
     store = Store()
     slow = (
         "import time, pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n): time.sleep(0.5 * (n == 0))\n"
@@ -212,10 +215,16 @@ def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachin
         for shard in ("1/2", "2/2"):
             done = one.run(with_={"working-directory": "slow", "cache": "timings", "shard": shard})
             assert done.code == 0, done.raw
-            shards.append({case.nodeid for case in results.read(one.workspace / done.outputs["events"]).cases})
+            recorded = one.workspace / done.outputs["events"]
+            shards.append({case.nodeid for case in results.read(recorded).cases})
+            recorded.rename(tmp_path / f"{shard[0]}.jsonl")
     # Half a second weighs more than the five others together.
     assert sorted(map(len, shards)) == [1, 5]
     assert not shards[0] & shards[1]
+    words = [sys.executable, "-m", "realdb_ci", "report", "1.jsonl", "2.jsonl", "--out", "both"]
+    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "6 passed" in told
+    assert JUnitXml.fromfile(str(tmp_path / "both" / "junit.xml")).tests == 6
 
 
 def test_cache_that_fails_is_one_warning(machine: MakeMachine) -> None:
