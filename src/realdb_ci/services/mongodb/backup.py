@@ -93,8 +93,10 @@ def _roles(connected: Any) -> list[str]:
 
 def _adopt(url: str, user: str, secret: str) -> None:
     """Make an earlier run's server this one's: its address, its only user and password, its latest whole seeds."""
+    with replica_set.client(url, 10) as early:
+        replica_set.move(early, replica_set.own_port(early))
     with replica_set.client(url, 10) as connected:
-        replica_set.move(connected, replica_set.own_port(connected))
+        replica_set.tell_times(connected)
         for one in connected.admin.command({"usersInfo": {"forAllDBs": True}})["users"]:
             if one["_id"] != f"admin.{user}":
                 connected[one["db"]].command("dropUser", one["user"])

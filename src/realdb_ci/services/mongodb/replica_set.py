@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,29 @@ def move(connected: MongoClient[dict[str, Any]], port: int) -> None:
         # The member is not in the old configuration, so it is no primary, whom others would have to ask.
         connected.admin.command("replSetReconfig", config | {"version": config["version"] + 1}, force=True)
     _elected(connected)
+
+
+def tell_times(connected: MongoClient[dict[str, Any]]) -> None:
+    """Wait until a server with another one's data tells the time of each write, which causal sessions live on.
+
+    It tells none before it has read the keys to sign them with. It looks for those as it becomes primary, often a
+    moment before they can be read, and by itself would look again after up to 600 ms. A time signed by a key that
+    it has not seen makes it look at once; it does not believe that time.
+
+    Args:
+        connected: not earlier than the server was primary, as it has no sessions before.
+    """
+    from bson import Binary, Int64, Timestamp
+    from pymongo.errors import OperationFailure
+
+    deadline = time.monotonic() + ELECTION_SECONDS
+    while "operationTime" not in (hello := connected.admin.command("hello")) and time.monotonic() < deadline:
+        later = Timestamp(hello["lastWrite"]["opTime"]["ts"].time + 3600, 1)
+        with connected.start_session() as session, contextlib.suppress(OperationFailure):
+            session.advance_cluster_time(
+                {"clusterTime": later, "signature": {"hash": Binary(bytes(20)), "keyId": Int64(1)}}
+            )
+            connected.admin.command("ping", session=session)
 
 
 def _host(port: int) -> str:
