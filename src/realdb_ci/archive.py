@@ -79,15 +79,19 @@ def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Col
         raise BrokenArchive(str(problem)) from None
 
 
-def plain(file: Path, own: Mapping[str, Callable[[bytes], bytes]]) -> tuple[dict[str, Any], bytes]:
+def plain(
+    file: Path, own: Mapping[str, Callable[[bytes], bytes]], known: Callable[[str], bool] = lambda _: True
+) -> tuple[dict[str, Any], bytes]:
     """The note, and the content as an uncompressed tar file, for a program that unpacks it elsewhere.
 
     Args:
         file: the archive.
         own: files of the content to write anew: what makes them from what the archive has, or raises ValueError.
+        known: whether the content may have a file or folder of that name.
 
     Raises:
-        BrokenArchive: truncated, not one of ours, too large, or with members that are not plain files and folders.
+        BrokenArchive: truncated, not one of ours, too large, or with members that are not plain files and folders,
+            or not known.
         OSError: it cannot be read.
     """
     note: Any = None
@@ -104,6 +108,8 @@ def plain(file: Path, own: Mapping[str, Callable[[bytes], bytes]]) -> tuple[dict
                         note = json.loads(content.read())
                     elif first != CONTENT:
                         raise BrokenArchive("it holds something else")
+                    elif member.name and not known(member.name):
+                        raise BrokenArchive(f"{member.name!r} is no file of such data")
                     elif member.name in own and content is not None:
                         text = own[member.name](content.read())
                         member.size = len(text)
@@ -119,13 +125,13 @@ def plain(file: Path, own: Mapping[str, Callable[[bytes], bytes]]) -> tuple[dict
 
 
 def place(data: bytes, folder: Path) -> None:
-    """Unpack what ``plain`` gave into a new folder.
+    """Unpack what ``plain`` gave into a folder that is new or empty.
 
     Raises:
         BrokenArchive: two of its members cannot be together.
         OSError: it cannot be written.
     """
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)

@@ -102,6 +102,20 @@ def test_read_only_job_restores_and_one_without_snapshot_is_green(one: Machine, 
     assert _times_built(one) == 2
 
 
+def test_mongodb_starts_from_the_data_of_the_first_job(machine: MakeMachine, store: Store) -> None:
+    """The image's own first start is spared, and its entry holds next to nothing."""
+    with serving(store, GATEWAY) as url:
+        one = machine(cache=url)
+        one.check_out(ROOT / "fixtures" / "chats")
+        first, second = (one.run(with_=INPUTS | {"working-directory": "chats"}) for _ in range(2))
+    assert (first.outputs["passed"], second.outputs["passed"]) == ("35", "35")
+    assert re.search(r"mongodb: docker, [^\n]*, from a snapshot", second.raw)
+    assert "from a snapshot" not in first.raw
+    ((_, blob),) = store.entries.items()
+    assert len(blob) < 1 << 20
+    assert [*first.log.of("warning"), *second.log.of("warning")] == []
+
+
 @pytest.mark.parametrize("way", ["garbage", "cut"])
 def test_broken_entry_is_one_warning(way: str, one: Machine, store: Store) -> None:
     """The run is green, makes its tables and says why."""

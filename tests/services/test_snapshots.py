@@ -1,7 +1,6 @@
 """Snapshots: the second run starts with the schema of the first one; what is wrong with it costs nothing."""
 
 import contextlib
-import gzip
 import io
 import os
 import resource
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import spoiling
 
 from realdb_ci import archive
 from realdb_ci.engines import contract, snapshots
@@ -252,122 +252,36 @@ def test_switched_off_nothing_is_kept_or_used(
     assert "snapshot" not in _said(run())
 
 
-def _truncated(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-1000])
-
-
-def _garbage(file: Path) -> None:
-    file.write_bytes(os.urandom(1000))
-
-
-def _of_another_server(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    _repacked(file, {**note, "key": "0" * 24}, [])
-
-
-def _without_data(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    _repacked(file, note, [])
-
-
-def _leading_out(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    _repacked(file, note, [tarfile.TarInfo("content/../../../escaped")])
-
-
-def _device(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    device = tarfile.TarInfo("content/null")
-    device.type, device.devmajor, device.devminor = tarfile.CHRTYPE, 1, 3
-    _repacked(file, note, [device])
-
-
-def _absolute(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    _repacked(file, note, [tarfile.TarInfo("/tmp/escaped")])
-
-
-def _larger_than_any(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    huge = tarfile.TarInfo("content/huge")
-    huge.size = archive.MEMORY_LIMIT + 1
-    _repacked(file, note, [huge])
-
-
 def _foreign_version(file: Path) -> None:
-    _changed(file, "PG_VERSION", b"9.6\n")
+    spoiling.changed(file, "PG_VERSION", b"9.6\n")
 
 
 def _standby(file: Path) -> None:
-    _changed(file, "standby.signal", b"")
+    spoiling.changed(file, "standby.signal", b"")
 
 
 def _tablespace(file: Path) -> None:
-    _changed(file, "tablespace_map", b"16385 /etc\n")
-
-
-def _changed(file: Path, name: str, content: bytes) -> None:
-    """Put a file into the data, after any other of its name."""
-    note, data = archive.plain(file, {})
-    made = io.BytesIO(data)
-    with tarfile.open(fileobj=made, mode="a") as tar:
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(content), 0o600
-        tar.addfile(member, io.BytesIO(content))
-    archive.repack(io.BytesIO(made.getvalue()), file, note, ())
-    file.chmod(0o600)
-
-
-def _link(file: Path) -> None:
-    note, _ = archive.plain(file, {})
-    link = tarfile.TarInfo("content/base")
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
-    _repacked(file, note, [link, tarfile.TarInfo("content/base/escaped")])
-
-
-def _others_may_write(file: Path) -> None:
-    file.chmod(0o666)
-
-
-def _itself_a_link(file: Path) -> None:
-    file.rename(file.with_name("elsewhere"))
-    file.symlink_to("elsewhere")
-
-
-def _repacked(file: Path, note: dict[str, object], members: list[tarfile.TarInfo]) -> None:
-    empty = io.BytesIO()
-    with tarfile.open(fileobj=empty, mode="w"):
-        pass
-    archive.repack(io.BytesIO(empty.getvalue()), file, note, ())
-    with gzip.open(file) as compressed, tarfile.open(fileobj=compressed) as tar:
-        kept = [(member, tar.extractfile(member)) for member in tar]
-        with gzip.open(file.with_name("made"), "wb") as out, tarfile.open(fileobj=out, mode="w") as made:
-            for member, content in kept:
-                made.addfile(member, content)
-            for member in members:
-                made.addfile(member)
-    file.with_name("made").replace(file)
-    file.chmod(0o600)
+    spoiling.changed(file, "tablespace_map", b"16385 /etc\n")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (_truncated, "ended before the end-of-stream marker"),
-        (_garbage, "Not a gzipped file"),
-        (_of_another_server, "it is of another server"),
-        (_without_data, "no server starts from it"),
-        (_leading_out, "leads elsewhere"),
-        (_link, "is neither file nor folder"),
-        (_device, "is neither file nor folder"),
-        (_absolute, "leads elsewhere"),
-        (_larger_than_any, "it is larger than any of ours"),
+        (spoiling.truncated, "ended before the end-of-stream marker"),
+        (spoiling.garbage, "Not a gzipped file"),
+        (spoiling.of_another_server, "it is of another server"),
+        (spoiling.without_data, "no server starts from it"),
+        (spoiling.leading_out, "leads elsewhere"),
+        (spoiling.link, "is neither file nor folder"),
+        (spoiling.device, "is neither file nor folder"),
+        (spoiling.absolute, "leads elsewhere"),
+        (spoiling.larger_than_any, "it is larger than any of ours"),
         (_foreign_version, "no server starts from it"),
         (_standby, "it is the copy of another server's standby"),
         (_tablespace, "it has tablespaces elsewhere"),
-        (_others_may_write, "others may write it"),
-        (_itself_a_link, "it is not a file"),
+        (spoiling.others_may_write, "others may write it"),
+        (spoiling.itself_a_link, "it is not a file"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -399,9 +313,9 @@ def test_configuration_in_a_snapshot_is_never_taken(
         assert theirs is not None
         text = theirs.read()
     program = b"archive_mode = on\narchive_command = 'touch /tmp/escaped'\nwork_mem = '3MB'\n"
-    _changed(file, "postgresql.conf", text + program + b"timezone = 'Asia/Tokyo'\n")
-    _changed(file, "postgresql.auto.conf", program)
-    _changed(file, "pg_hba.conf", b"host all all all trust\n")
+    spoiling.changed(file, "postgresql.conf", text + program + b"timezone = 'Asia/Tokyo'\n")
+    spoiling.changed(file, "postgresql.auto.conf", program)
+    spoiling.changed(file, "pg_hba.conf", b"host all all all trust\n")
     pytester.makepyfile(
         test_shelf="""
 import psycopg2, pytest

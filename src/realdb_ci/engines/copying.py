@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # tarfile pads to it, so dd can count in it: head -c reads single bytes in the shell of small images.
 RECORD = 10240
+# What the daemon marks a piece of the standard error with.
+STDERR = 2
 _WAIT = """
 set -e
 read -r records
@@ -47,11 +49,17 @@ def feed(container: Container, data: bytes) -> None:
     """
     records = -(-len(data) // RECORD)
     attached: Any = container.attach_socket(params={"stdin": 1, "stream": 1})
-    # docker-py hands out a reader that does not own its socket, or a TLS socket as it is.
-    raw = getattr(attached, "_sock", attached)
-    with contextlib.closing(raw), contextlib.closing(attached):
+    with _closing(attached) as raw:
         raw.sendall(f"{records}\n".encode())
         raw.sendall(data.ljust(records * RECORD, b"\0"))
+
+
+@contextlib.contextmanager
+def _closing(attached: Any) -> Iterator[Any]:
+    """The socket behind what docker-py hands out: a reader that does not own it, or a TLS socket as it is."""
+    raw = getattr(attached, "_sock", attached)
+    with contextlib.closing(raw), contextlib.closing(attached):
+        yield raw
 
 
 class Exec(io.RawIOBase):
@@ -63,12 +71,14 @@ class Exec(io.RawIOBase):
     """
 
     def __init__(self, container: Container, command: Sequence[str]) -> None:
+        from docker.utils.socket import frames_iter
+
         super().__init__()
         self._api: Any = container.client.api  # type: ignore[union-attr]
         self._id: str = self._api.exec_create(container.id, list(command))["Id"]
-        self._pieces: Iterator[tuple[bytes | None, bytes | None]] = self._api.exec_start(
-            self._id, stream=True, demux=True
-        )
+        # Asked for a stream instead, docker-py would not close the socket.
+        self._socket: Any = self._api.exec_start(self._id, socket=True)
+        self._pieces: Iterator[tuple[int, bytes]] = frames_iter(self._socket, tty=False)  # type: ignore[no-untyped-call]
         self._left = b""
         self._complaints = b""
 
@@ -80,11 +90,13 @@ class Exec(io.RawIOBase):
         """The next bytes, none at the end."""
         while not self._left:
             try:
-                output, complaint = next(self._pieces)
+                stream, piece = next(self._pieces)
             except StopIteration:
                 return 0
-            self._left = output or b""
-            self._complaints += complaint or b""
+            if stream == STDERR:
+                self._complaints += piece
+            else:
+                self._left = piece
         taken = self._left[: len(buffer)]
         buffer[: len(taken)] = taken
         self._left = self._left[len(taken) :]
@@ -99,8 +111,9 @@ class Exec(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        for _, complaint in self._pieces:  # what stands behind the end of the tar file
-            self._complaints += complaint or b""
+        with _closing(self._socket):
+            for stream, piece in self._pieces:  # what stands behind the end of the tar file
+                self._complaints += piece if stream == STDERR else b""
         code = self._api.exec_inspect(self._id)["ExitCode"]
         if code:
             words = " ".join(self._complaints.decode("utf-8", "replace").split())

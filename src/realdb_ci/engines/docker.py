@@ -208,7 +208,7 @@ class _Launch:
 def _restored(container: DockerContainer, slot: Slot, backup: Backup) -> str:
     """Start the container, which waits for data, and hand it those; return the administrator's password in them."""
     with ThreadPoolExecutor(1) as reader:
-        content = reader.submit(slot.content, backup.own)
+        content = reader.submit(slot.content, backup)
         container.start()
         secret, data = content.result()
     feed(container.get_wrapped_container(), data)

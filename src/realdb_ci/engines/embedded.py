@@ -33,6 +33,7 @@ STOP_SECONDS = 5.0
 PREPARE_SECONDS = 120.0
 # Less free memory than this, and the data goes to the disk instead.
 MEMORY_BYTES = 1 << 30
+END_BYTES = 1 << 20
 
 
 def offer(service: Service, wish: Wish) -> Offer:
@@ -93,9 +94,21 @@ def _slot(service: Service, found: Installation, run: Run) -> Slot | None:
         recipe = service.process(found, Path(home), 0, "")
     if recipe.backup is None:
         return None
-    digest = hashlib.sha256(found.binary.read_bytes()).hexdigest()
     settings = repr((recipe.prepare, recipe.command)).replace(home, "")
-    return run.snapshots.slot(service.name, NAME, found.version, digest, settings, repr(sorted(found.extensions)))
+    words = (found.version, _digest(found.binary), settings, repr(sorted(found.extensions)))
+    return run.snapshots.slot(service.name, NAME, *words)
+
+
+def _digest(binary: Path) -> str:
+    """A hash of the program's size and both its ends, where a linker writes down the sizes and places of all else.
+
+    To read all of it would take longer than some servers take to start.
+    """
+    size = binary.stat().st_size
+    with binary.open("rb") as file:
+        head = file.read(END_BYTES)
+        file.seek(max(0, size - END_BYTES))
+        return hashlib.sha256(b"\0".join((str(size).encode(), head, file.read()))).hexdigest()
 
 
 class _PortTaken(Exception):
@@ -171,7 +184,7 @@ class _Launch:
     def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot, backup: Backup) -> str:
         """Put an earlier run's data where the recipe would have made new ones; return the password in them."""
         self._write(recipe, home)
-        secret = slot.unpack(home / "data", backup.own)
+        secret = slot.unpack(home / "data", backup)
         (home / "data").chmod(0o700)
         self.account.give_all(home / "data")
         return secret

@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +32,6 @@ BYTES_LIMIT = 1 << 30
 ENDING = ".tar.gz"
 # A server's own list of what a copy holds; nothing reads it after the copy.
 LEFT_OUT = ("backup_manifest", "postmaster.pid", "postmaster.opts")
-
-Own = Mapping[str, Callable[[bytes], bytes]]
 
 
 class Unusable(Exception):
@@ -95,18 +93,18 @@ class Slot:
         """Whether there is a file to be looked at."""
         return self.file.is_symlink() or self.file.exists()
 
-    def content(self, own: Own) -> tuple[str, bytes]:
+    def content(self, backup: Backup) -> tuple[str, bytes]:
         """The administrator's password, and the data folder as a tar file.
 
         Args:
-            own: see ``services.contract.Backup``.
+            backup: says what is not to be believed.
 
         Raises:
             Unusable: it is broken, foreign or made to harm.
         """
         try:
             _check_owner(self.file)
-            note, data = archive.plain(self.file, own)
+            note, data = archive.plain(self.file, backup.own, backup.known)
         except (archive.BrokenArchive, OSError) as problem:
             raise Unusable(str(problem)) from None
         secret = note.get("secret")
@@ -116,13 +114,13 @@ class Slot:
             os.utime(self.file)  # used just now, so the last to go
         return secret, data
 
-    def unpack(self, folder: Path, own: Own) -> str:
+    def unpack(self, folder: Path, backup: Backup) -> str:
         """Put the data into a new folder; return the administrator's password.
 
         Raises:
             Unusable: it is broken, foreign or made to harm.
         """
-        secret, data = self.content(own)
+        secret, data = self.content(backup)
         try:
             archive.place(data, folder)
         except (archive.BrokenArchive, OSError) as problem:
@@ -199,10 +197,11 @@ def keep(slot: Slot | None, backup: Backup | None, url: str, save: Callable[[Slo
     """
     if slot is None or backup is None:
         return
-    why = backup.unfit(url)
-    if why:
-        raise Unfit(why)
-    save(slot, backup.command)
+    with backup.still(url):
+        why = backup.unfit(url)
+        if why:
+            raise Unfit(why)
+        save(slot, backup.command)
 
 
 def prune(folder: Path) -> None:

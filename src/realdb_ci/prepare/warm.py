@@ -65,7 +65,7 @@ class Warm:
         """What the cache was worth, for the record; empty where nobody asked, and where a warning has said it.
 
         Args:
-            ready: seconds that server and schema took together.
+            ready: seconds that server and schema took together, 0 where there was none.
         """
         if not self.began or self.broken:
             return ""
@@ -73,7 +73,7 @@ class Warm:
             return f"nothing found in {self.seconds:.1f} s"
         text = f"restored in {self.seconds:.1f} s"
         cold = self.note.get("seconds")
-        if isinstance(cold, int | float):
+        if isinstance(cold, int | float) and cold and ready:
             # Restoring is part of what the server took.
             saved = float(cold) - ready
             text += f", server and schema in {ready:.1f} s instead of {cold:.1f} s: {abs(saved):.1f} s "

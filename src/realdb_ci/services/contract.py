@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,14 +117,18 @@ class Backup:
         unfit: why what is at an administrator's URL may not be kept, empty where it may.
         adopt: makes the data of an earlier run this one's: given the administrator's URL with the password in
             these data, and the password it is to be.
-        own: files of the data folder that are never taken from a copy: what makes the content from the copy's,
-            or raises ValueError for data that are not to be used.
+        own: files of the data folder that are never taken from a copy as they are: what makes the content from the
+            copy's, or raises ValueError for data that are not to be used.
+        known: whether a data folder has files of that name; a copy that holds any other is not used.
+        still: given an administrator's URL, keeps the data as they are while they are looked at and copied.
     """
 
     command: tuple[str, ...]
     unfit: Callable[[str], str]
     adopt: Callable[[str, str], None]
     own: Mapping[str, Callable[[bytes], bytes]]
+    known: Callable[[str], bool] = lambda _: True
+    still: Callable[[str], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True)

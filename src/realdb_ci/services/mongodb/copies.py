@@ -26,7 +26,7 @@ class Copies:
     """Lends databases that all hold what one function fills in; two take turns, so that a test need not wait.
 
     Args:
-        sow: the function; it is called once.
+        sow: the function; it is called once, unless it is known what it fills in.
         new: makes an empty database that nobody has had.
         drop: has a database dropped.
         background: where copies are made and mended.
@@ -44,6 +44,11 @@ class Copies:
         self._seed: Seed | None = None
         self._ready: deque[Future[Db]] = deque()
         self._since: dict[str, Timestamp] = {}
+
+    def know(self, seed: Seed) -> None:
+        """Take this for what the function fills in, instead of calling it."""
+        self._seed = seed
+        self._ready.extend(self._background.submit(self._make, seed) for _ in range(2))
 
     def take(self) -> Db:
         """A database that holds the seed and nothing else."""
@@ -101,7 +106,7 @@ class Copies:
 
 @functools.cache
 def blocking(sow: AsyncSow, url: str) -> Sow:
-    """An async function that fills a database, to be called without an event loop; the same each time.
+    """An async function that fills a database, to be called without an event loop; the same each time, by its name.
 
     Args:
         sow: the function.
@@ -115,6 +120,7 @@ def blocking(sow: AsyncSow, url: str) -> Sow:
         async with AsyncMongoClient(url) as client:
             await sow(client[name])
 
+    @functools.wraps(sow)
     def blocked(database: Db) -> None:
         # In a thread of its own: this one's event loop belongs to the plugin that runs the tests.
         with ThreadPoolExecutor(1) as thread:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import IsolationWarning
 from realdb_ci.services.mongodb.copies import Copies, Sow
+from realdb_ci.services.mongodb.templates import Templates
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -29,12 +30,21 @@ class Databases:
         client: of the server they live on; it must outlive this.
         name: makes a name of this process's own from a suffix.
         owned: whether the server ends with the run, and all its databases with it.
+        templates: the seeds that the server keeps, None where it keeps none.
     """
 
-    def __init__(self, client: MongoClient[dict[str, Any]], name: Callable[[str], str], *, owned: bool) -> None:
+    def __init__(
+        self,
+        client: MongoClient[dict[str, Any]],
+        name: Callable[[str], str],
+        *,
+        owned: bool,
+        templates: Templates | None = None,
+    ) -> None:
         self._client = client
         self._name = name
         self._owned = owned
+        self._templates = templates
         self._numbers = itertools.count(1)
         self._background = ThreadPoolExecutor(1 if owned else DROPS_AT_ONCE, "realdb-ci-mongodb")
         self._drops: dict[str, Future[None]] = {}
@@ -45,13 +55,18 @@ class Databases:
         """A database for one test.
 
         Args:
-            sow: fills a database; it is called once, and every database taken with it holds the same. Without it a
-                database is empty, and begins to exist with its first collection.
+            sow: fills a database; it is called once at most, and every database taken with it holds the same.
+                Without it a database is empty, and begins to exist with its first collection.
         """
         if sow is None:
+            if self._templates is not None:
+                self._templates.start()
             return self._new()
         if sow not in self._copies:
+            seed = self._templates.seed(sow) if self._templates is not None else None
             self._copies[sow] = Copies(sow, self._new, self._drop, self._background, undoes=self._owned)
+            if seed is not None:
+                self._copies[sow].know(seed)
         database = self._copies[sow].take()
         self._lenders[database.name] = self._copies[sow]
         return database

@@ -53,11 +53,15 @@ def mongo_client(mongo_url: str) -> Iterator[MongoClient[Document]]:
 def _mongo_databases(request: pytest.FixtureRequest, mongo_client: MongoClient[Document]) -> Iterator[Databases]:
     """The databases of this test process's tests."""
     from realdb_ci.services.mongodb.databases import Databases
+    from realdb_ci.services.mongodb.templates import Templates
 
+    plugin = access(request.config)
     # A client without our server behind it is the project's own, and its server outlives us.
-    is_ours = "mongodb_server" in request.fixturenames
-    owned = is_ours and request.getfixturevalue("mongodb_server").owned
-    databases = Databases(mongo_client, access(request.config).database_name, owned=owned)
+    server = request.getfixturevalue("mongodb_server") if "mongodb_server" in request.fixturenames else None
+    templates = None
+    if server is not None and server.owned:
+        templates = Templates(mongo_client, server, lambda: plugin.finished("mongodb"))
+    databases = Databases(mongo_client, plugin.database_name, owned=templates is not None, templates=templates)
     yield databases
     databases.close()
 
@@ -67,7 +71,8 @@ def mongo_seed() -> Sow | AsyncSow | None:
     """Override it with the function that fills each test's ``mongo_db``.
 
     Such as your application's own that makes its indexes. It gets a ``Database``, or an ``AsyncDatabase`` where it
-    is async, and is called once in each test process.
+    is async. A function of a module is called once in a run, and not at all where a snapshot has what it filled in;
+    one that is made within a fixture is called once in each test process.
     """
     return None
 

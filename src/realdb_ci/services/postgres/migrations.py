@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import EnvironmentProblem, SettingError
-from realdb_ci.services.postgres import code, database
+from realdb_ci.services import code
+from realdb_ci.services.postgres import database
 from realdb_ci.services.postgres.schema import own_code_failed
 
 if TYPE_CHECKING:

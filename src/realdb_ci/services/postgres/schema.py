@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from realdb_ci import __version__
 from realdb_ci.errors import SettingError
+from realdb_ci.services import code
 from realdb_ci.services.contract import Server
-from realdb_ci.services.postgres import code, database
+from realdb_ci.services.postgres import database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
