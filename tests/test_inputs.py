@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from realdb_ci.errors import SettingError
-from realdb_ci.inputs import CACHES, PREFIX, Inputs, Shard
+from realdb_ci.inputs import CACHES, PREFIX, USUAL_CACHES, Inputs, Shard
 
 ACTION = yaml.safe_load((Path(__file__).parents[1] / "action.yml").read_text(encoding="utf-8"))
 
@@ -61,7 +61,8 @@ def test_every_input_reaches_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"), [("true", set(CACHES)), ("FALSE", set()), ("timings,packages,snapshots", set(CACHES))]
+    ("text", "chosen"),
+    [("true", set(USUAL_CACHES)), ("FALSE", set()), ("images,timings,packages,snapshots", set(CACHES))],
 )
 def test_caches_are_chosen_by_a_switch_or_by_name(text: str, chosen: set[str]) -> None:
     """YAML's spellings of a switch are those of GitHub's own actions."""

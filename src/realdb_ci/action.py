@@ -144,7 +144,7 @@ def _work(step: Step, inputs: Inputs) -> int:
     with (
         step.log.deaf(),
         siblings.reachable(),
-        Servers(pulls.notify, images.PATIENCE, kept) as servers,
+        Servers(pulls.notify, images.PATIENCE, kept, stores.stock) as servers,
         Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
     ):
         with step.log.group("Environment and databases"):
@@ -184,6 +184,7 @@ def _stores(step: Step, job: Job, github: GitHub | None) -> Stores:
         HOME,
         Uv(HOME, job.visible, step.log.write),
         lambda text: step.log.problem("warning", "realdb-ci", text),
+        step.log.line,
         step.span,
     )
     if github is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Protocol, Self
 
 from realdb_ci import engines, services
-from realdb_ci.engines.contract import Notice, Notify, Run, Running
+from realdb_ci.engines.contract import Notice, Notify, Run, Running, Stock
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import RealdbError, ServerError
 from realdb_ci.services.contract import Server, Wish
@@ -55,6 +55,7 @@ class Servers:
         notify: told of every step, from the threads that take them.
         patience: seconds to wait before each further attempt to pull an image.
         snapshots: where data are kept between runs, None to keep none.
+        stock: where images are kept between runs, None to pull all that are missing.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class Servers:
         notify: Notify = lambda _: None,
         patience: tuple[float, ...] = (),
         snapshots: Snapshots | None = None,
+        stock: Stock | None = None,
     ) -> None:
-        self._run = Run(notify, patience, snapshots)
+        self._run = Run(notify, patience, snapshots, stock)
         self._lock = threading.Lock()
         self._pending: dict[Wish, Future[Running]] = {}
         self._threads: list[threading.Thread] = []

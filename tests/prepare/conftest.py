@@ -1,6 +1,6 @@
-"""The imitations that the runner's own tests have."""
+"""The imitations that the tests of the runner and of GitHub have."""
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "runner"))
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("runner", "github")]

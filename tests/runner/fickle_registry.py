@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 NAME, PASSWORD = "octo", "fickle-words-1"
+LIMITED = b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}'
 COPIED = ("Content-Type", "Content-Length", "Docker-Content-Digest", "Docker-Distribution-Api-Version")
 
 
@@ -23,12 +24,14 @@ class Fickle:
     Attributes:
         behind: the registry that has the images.
         failures: how many manifests it does not give, before it does.
+        limited: whether it says then that one has asked too often.
         credentials: whether it asks for them.
     """
 
     behind: str
     failures: int = 0
     credentials: bool = False
+    limited: bool = False
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def serving(fickle: Fickle) -> Iterator[str]:
                 return
             if "/manifests/" in self.path and fickle.failures > 0:
                 fickle.failures -= 1
-                self._send(503, b"")
+                self._send(429, LIMITED) if fickle.limited else self._send(503, b"")
                 return
             accept = {"Accept": ", ".join(self.headers.get_all("Accept", []))}
             asked = Request(f"http://{fickle.behind}{self.path}", headers=accept, method=self.command)

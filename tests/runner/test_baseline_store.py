@@ -270,7 +270,9 @@ def test_artifact_that_cannot_be_left_is_a_line_in_the_log(
 def stores(one: Baselines, chosen: set[str], warnings: list[str]) -> Stores:
     """All stores of a job, of which some are on."""
     uv = Uv(one.scratch, {}, warnings.append)
-    kept = Kept(one.project, "2", one.scratch, uv, warnings.append, lambda *_: None, one.job, one.branch)
+    kept = Kept(
+        one.project, "2", one.scratch, uv, warnings.append, warnings.append, lambda *_: None, one.job, one.branch
+    )
     return Stores.of(one.service, chosen, kept, later(one, "2").fallback)
 
 

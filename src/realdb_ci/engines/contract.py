@@ -10,11 +10,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from realdb_ci.engines.guard import Guard
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.services.contract import Server, Service, Wish
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 RUN_LABEL = "realdb-ci.run"
 
@@ -41,6 +44,16 @@ class Notice:
 Notify = Callable[[Notice], None]
 
 
+class Stock(Protocol):
+    """Images that are kept between runs; used by several threads at once."""
+
+    def load(self, client: DockerClient, name: str) -> bool:
+        """Have the daemon hold the image of that full name; whether it does now."""
+
+    def pulled(self, name: str, seconds: float, limited: bool) -> None:
+        """Take notice of a pull: what it took, and whether the registry limited us."""
+
+
 class Run:
     """One run of ours on this machine: its id, its private folders and what has to go at its end.
 
@@ -50,6 +63,7 @@ class Run:
         notify: told of every step.
         patience: seconds to wait before each further attempt to pull an image.
         snapshots: where data are kept between runs, None to keep none.
+        stock: where images are kept between runs, None to pull all that are missing.
     """
 
     def __init__(
@@ -57,10 +71,12 @@ class Run:
         notify: Notify = lambda _: None,
         patience: tuple[float, ...] = (),
         snapshots: Snapshots | None = None,
+        stock: Stock | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.patience = patience
         self.snapshots = snapshots
+        self.stock = stock
         self.notify = notify
         self.guard = Guard()
         self.cancelled = threading.Event()

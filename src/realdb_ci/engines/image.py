@@ -15,6 +15,8 @@ from realdb_ci.services.contract import Wish
 if TYPE_CHECKING:
     from docker import DockerClient
 
+# How registries say that one has pulled too often: https://docs.docker.com/docker-hub/usage/pulls/
+_LIMITED = re.compile(r"toomanyrequests|too many requests|\b429\b|rate limit", re.IGNORECASE)
 # What no patience mends: the name is wrong, or we may not have it.
 _FINAL = re.compile(
     r"manifest unknown|not found|unauthorized|denied|no such host|no basic auth|invalid reference"
@@ -76,7 +78,7 @@ def here(client: DockerClient, wish: Wish) -> Image | None:
 
 
 def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:
-    """The image, pulled first where it is missing; what may pass is tried again, as patiently as the run is.
+    """The image; where it is missing, from the run's stock, else pulled, as patiently as the run is.
 
     Raises:
         Refusal: it cannot be pulled, with the registry's own words.
@@ -87,22 +89,34 @@ def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:
         return found
     name, began = full_name(wish), time.monotonic()
     run.notify(Notice(wish.service, "pull", name))
+    source = "in"
+    if run.stock is not None and run.stock.load(client, name):
+        source = "from the cache in"
+    else:
+        _pull_patiently(client, name, wish, run)
+    held = here(client, wish)
+    if held is None:
+        raise _cannot_pull(name, "the daemon does not list it after the pull")
+    told = f"{held.name} ({held.digest}, {held.size / 1e6:.0f} MB) {source} {time.monotonic() - began:.1f} s"
+    run.notify(Notice(wish.service, "pulled", told, held.size, held.size))
+    return held
+
+
+def _pull_patiently(client: DockerClient, name: str, wish: Wish, run: Run) -> None:
+    began, limited = time.monotonic(), False
     for pause in (*run.patience, None):
         try:
             _pull(client, name, wish, run)
         except Refusal as problem:
+            limited = limited or bool(_LIMITED.search(problem.why))
             if pause is None or _FINAL.search(problem.why):
                 raise
             run.notify(Notice(wish.service, "pull", f"{name}: {problem.why}; again in {pause:g} s"))
             run.cancelled.wait(pause)
         else:
             break
-    pulled = here(client, wish)
-    if pulled is None:
-        raise _cannot_pull(name, "the daemon does not list it after the pull")
-    told = f"{pulled.name} ({pulled.digest}, {pulled.size / 1e6:.0f} MB) in {time.monotonic() - began:.1f} s"
-    run.notify(Notice(wish.service, "pulled", told, pulled.size, pulled.size))
-    return pulled
+    if run.stock is not None:
+        run.stock.pulled(name, time.monotonic() - began, limited)
 
 
 def _pull(client: DockerClient, name: str, wish: Wish, run: Run) -> None:

@@ -14,6 +14,7 @@ from realdb_ci.prepare import packages, timings, warm
 from realdb_ci.prepare.baselines import Baselines, Fallback
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import ServiceTrouble, Taken
+from realdb_ci.prepare.stock import Stock
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.timing.history import History, Run
 
@@ -30,6 +31,7 @@ class Kept:
         home: a folder outside the workspace.
         uv: uv.
         warn: told of trouble, in a sentence.
+        line: writes a line to the log.
         span: records a span: name, detail, start and stop in seconds since the epoch.
         job: the same for every run of this job with this matrix.
         branch: the base branch, or empty.
@@ -41,6 +43,7 @@ class Kept:
     home: Path
     uv: Uv
     warn: Callable[[str], None]
+    line: Callable[[str], None]
     span: Span
     job: str = ""
     branch: str = ""
@@ -54,6 +57,7 @@ class Stores:
     Attributes:
         packages: what uv downloaded and built.
         warm: the data of servers whose schema is finished.
+        stock: images of databases.
         timings: how long each test takes.
         baselines: the last runs of the base branch.
         kept: what they keep, where, and whom they tell.
@@ -63,6 +67,7 @@ class Stores:
 
     packages: packages.Packages
     warm: warm.Warm
+    stock: Stock
     timings: timings.Timings
     baselines: Baselines
     kept: Kept
@@ -91,6 +96,7 @@ class Stores:
         return cls(
             packages.Packages.of(service if "packages" in chosen else None, kept.uv, warn),
             warm.Warm(service if "snapshots" in chosen else None, kept.project, kept.home / "snapshots", warn),
+            Stock(service if "images" in chosen else None, kept.home / "images", warn, kept.line, kept.span),
             timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
             Baselines(
                 service if "timings" in chosen else None,
@@ -128,7 +134,7 @@ class Stores:
 
     def history(self) -> History:
         """The last runs of the base branch."""
-        return self.baselines.history(cached=not (self.packages.trouble or self.warm.trouble))
+        return self.baselines.history(cached=not self._trouble)
 
     def keep(self, measured: Mapping[str, float], ready: float, run: Run | None = None) -> None:
         """Save what the next run can use; trouble is told and changes nothing.
@@ -140,20 +146,29 @@ class Stores:
         """
         if run is not None:
             self.baselines.leave(run)
-        stores = (("packages", self.packages, self.install), ("snapshots", self.warm, ready))
-        for name, store, cold in stores:
-            if self.packages.trouble or self.warm.trouble:
+        stores: tuple[tuple[str, Callable[[], str]], ...] = (
+            ("packages", lambda: self.packages.save(self.install)),
+            ("snapshots", lambda: self.warm.save(ready)),
+            ("images", self.stock.save),
+        )
+        for name, save in stores:
+            if self._trouble:
                 return  # once is enough: a service that failed is not asked to take anything
             began = time.time()
-            told = store.save(cold)
+            told = save()
             if told:
                 self.kept.span(f"cache {name} saved", told, began, time.time())
         service = self.timings.service
-        if service is not None and service.writes and not (self.packages.trouble or self.warm.trouble):
+        if service is not None and service.writes and not self._trouble:
             try:
                 self._keep(measured, run)
             except ServiceTrouble as problem:
                 self.kept.warn(f"The timings are not saved: {problem}")
+
+    @property
+    def _trouble(self) -> bool:
+        """Whether the service has failed us."""
+        return self.packages.trouble or self.warm.trouble or self.stock.trouble
 
     def _keep(self, measured: Mapping[str, float], run: Run | None) -> None:
         with contextlib.suppress(Taken):
