@@ -118,23 +118,25 @@ def test_environment_that_the_suite_has_changed_is_not_kept(job: Job, store: Sto
 
 
 def test_what_decides_the_environment_decides_the_key(job: Job) -> None:
-    """A list that another one includes, our extras, uv's settings, Python: each makes another environment."""
+    """A list that another one includes, our extras, uv's settings, Python, the place: each makes another one."""
     (job.project / "requirements.txt").write_text("-r more.txt\n")
     (job.project / "more.txt").write_text("click\n")
 
     def keys() -> list[str]:
         order = Order(job.project, dependencies.plan(job.project, job.project, ()))
+        made = Environment(Path("/here/environment/bin/python"), "3.13.1", "")
         return [
-            key(order, "3.13.1", wheel(), {}),
-            key(order, "3.12.1", wheel(), {}),
-            key(order, "3.13.1", wheel(), {"UV_PRERELEASE": "allow"}),
-            key(replace(order, extras=("redis",)), "3.13.1", wheel(), {}),
+            key(order, made, wheel(), {}),
+            key(order, replace(made, version="3.12.1"), wheel(), {}),
+            key(order, replace(made, interpreter=Path("/there/environment/bin/python")), wheel(), {}),
+            key(order, made, wheel(), {"UV_PRERELEASE": "allow"}),
+            key(replace(order, extras=("redis",)), made, wheel(), {}),
         ]
 
     before = keys()
     assert before == keys()
     (job.project / "more.txt").write_text("click<9\n")
-    assert len({*before, *keys()}) == 8
+    assert len({*before, *keys()}) == 10
 
 
 def test_package_in_a_folder_is_installed_anew(job: Job) -> None:

@@ -92,7 +92,7 @@ class Packages:
             Whether the environment is finished by that.
         """
         self.key, self.said = (
-            _prefix("environment") + key(order, made.version, wheel, self.uv.visible),
+            _prefix("environment") + key(order, made, wheel, self.uv.visible),
             order.plan.said,
         )
         restored = made.root.with_name("restored")
@@ -160,22 +160,22 @@ class Packages:
         return self.built.save(_prefix("packages") + digest, partial(_pack, folder=self.uv.cache))
 
 
-def key(order: Order, version: str, wheel: Path, visible: Mapping[str, str]) -> str:
+def key(order: Order, made: Environment, wheel: Path, visible: Mapping[str, str]) -> str:
     """The key of an environment: it changes with whatever decides what is installed.
 
     Where no lock file pins the versions, newer ones count from the next day on.
 
     Args:
         order: what environment.
-        version: its Python's version.
+        made: the empty one; programs in it name its place.
         wheel: our plugin's wheel.
         visible: the variables uv may see.
     """
     plan = order.plan
     day = "" if plan.pinned else dt.datetime.now(dt.UTC).date().isoformat()
     settings = sorted((name, value) for name, value in visible.items() if name.startswith("UV_"))
-    words = (plan.arguments, plan.constraints, plan.export, order.extras, order.splits, version, settings, day)
-    digest = hashlib.sha256(repr(words).encode())
+    words = (plan.arguments, plan.constraints, plan.export, order.extras, order.splits, made.version, settings, day)
+    digest = hashlib.sha256(repr((*words, str(made.root))).encode())
     for file in (wheel, *plan.files, order.project / "uv.toml"):
         digest.update(hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest())
     return digest.hexdigest()[:32]
