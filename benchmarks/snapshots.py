@@ -1,9 +1,11 @@
 """What snapshots save, as ratios within one run of this program.
 
-    python benchmarks/snapshots.py [--image postgres:15-alpine] [--rounds 5]
+    python benchmarks/snapshots.py [--image postgres:15-alpine] [--mongo-image mongo:7.0] [--rounds 5]
+                                   [--only postgres|mongodb]
 
-A PostgreSQL server from a snapshot against the same image started plain and by testcontainers; and whole runs of a
-project with many migrations, the second time, against a project with none. Rounds alternate; figures are medians.
+A server from a snapshot against the same image started plain and by testcontainers; and whole runs of a project
+with many migrations, or a large seed, the second time, against a project with none. Rounds alternate; figures are
+medians.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -27,11 +31,13 @@ from realdb_ci import services
 from realdb_ci.config import Config
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.servers import Servers
+from realdb_ci.services.contract import Wish
 
 MIGRATIONS = 200
-# A second run against that of a project without any migration.
-TARGET = 1.2
-NONE, SECOND = "no migrations, second run", f"{MIGRATIONS} migrations, second run"
+# Of the seed of MongoDB, each with an index and a thousand documents.
+COLLECTIONS = 40
+# A second run against that of a project without any migration. A seed has none: each test gets a copy of it.
+TARGETS = {"postgres": 1.2}
 Samples = dict[str, list[float]]
 MIRROR = os.environ.get("REALDB_CI_MIRROR", "localhost:5000")
 ENV = """
@@ -63,6 +69,29 @@ from sqlalchemy import text
 def test_it(db_session):
     assert db_session.execute(text("SELECT 1")).scalar() == 1
 """
+SEED_TEST = """
+import pytest
+
+
+def fill(db):
+    for number in range({collections}):
+        db["c%d" % number].create_index("name")
+        for document in range(1000):
+            db["c%d" % number].insert_one({{"name": str(document)}})
+
+
+@pytest.fixture(scope="session")
+def mongo_seed():
+    return fill
+
+
+def test_it(mongo_db):
+    assert len(mongo_db.list_collection_names()) == {collections}
+"""
+EMPTY_TEST = """
+def test_it(mongo_db):
+    assert mongo_db.list_collection_names() == []
+"""
 
 
 def project(folder: Path, migrations: int, image: str) -> Project:
@@ -86,53 +115,66 @@ def project(folder: Path, migrations: int, image: str) -> Project:
     return Project(folder, 1, variables={"XDG_CACHE_HOME": str(folder.parent / "cache")})
 
 
-def servers(image: str, rounds: int, home: Path) -> Samples:
+def servers(service: str, image: str, rounds: int, home: Path) -> Samples:
     """Seconds until a server is ready, by the way it starts."""
+    from testcontainers.community.mongodb import MongoDbContainer
     from testcontainers.community.postgres import PostgresContainer
 
-    wish = services.wishes(Config(engine="docker", mirror=MIRROR, services=(image,)))["postgres"]
-    kept = Snapshots(home, "benchmark")
-    with Servers(snapshots=kept) as first:
-        first.get(wish)
-        first.built(wish)
-
-    def ours(snapshots: Snapshots | None) -> float:
-        with Servers(snapshots=snapshots) as started:
-            server = started.get(wish)
-            assert bool(server.snapshot) == bool(snapshots), server.snapshot
-            return server.seconds
+    peer: Any = {"postgres": PostgresContainer, "mongodb": MongoDbContainer}[service]
 
     def theirs() -> float:
         began = time.perf_counter()
-        with PostgresContainer(f"{MIRROR}/{image}"):
+        with peer(f"{MIRROR}/{image}"):
             return time.perf_counter() - began
 
-    ways: dict[str, Callable[[], float]] = {
-        "testcontainers' PostgresContainer": theirs,
-        "realdb-ci, no snapshot": lambda: ours(None),
-        "realdb-ci, from a snapshot": lambda: ours(kept),
-    }
+    ways: dict[str, Callable[[], float]] = {f"testcontainers' {peer.__name__}": theirs}
+    for engine in ("docker", "embedded"):
+        wish = services.wishes(Config(engine=engine, mirror=MIRROR, services=(f"{service}={image}",)))[service]
+        kept = Snapshots(home, f"benchmark {engine}")
+        with Servers(snapshots=kept) as first:
+            first.get(wish)
+            first.built(wish)
+        ways[f"{engine}, no snapshot"] = partial(ready, wish, None)
+        ways[f"{engine}, from a snapshot"] = partial(ready, wish, kept)
     return measured(ways, rounds)
 
 
-def runs(image: str, rounds: int, home: Path) -> Samples:
-    """Seconds of whole runs."""
-    many, none = project(home / "many", MIGRATIONS, image), project(home / "none", 0, image)
+def ready(wish: Wish, snapshots: Snapshots | None) -> float:
+    """Seconds until a server of ours is ready; a MongoDB takes writes then."""
+    with Servers(snapshots=snapshots) as started:
+        server = started.get(wish)
+        assert bool(server.snapshot) == bool(snapshots), server.snapshot
+        return server.seconds
+
+
+def seeded(folder: Path, collections: int, image: str) -> Project:
+    """A project with one test on MongoDB, and a seed of that many collections or none."""
+    folder.mkdir()
+    body = SEED_TEST.format(collections=collections) if collections else EMPTY_TEST
+    (folder / "test_it.py").write_text(body, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(
+        f'[tool.realdb-ci]\nengine = "docker"\nmirror = "{MIRROR}"\nservices = ["{image}"]\n', encoding="utf-8"
+    )
+    return Project(folder, 1, variables={"XDG_CACHE_HOME": str(folder.parent / "cache")})
+
+
+def runs(many: Project, none: Project, what: str, rounds: int) -> Samples:
+    """Seconds of whole runs of two projects."""
     for one in (many, none):
         one.run()
 
     def first() -> float:
-        shutil.rmtree(home / "cache")
+        shutil.rmtree(many.variables["XDG_CACHE_HOME"])
         took = many.run()
         none.run()
         return took
 
     ways: dict[str, Callable[[], float]] = {
-        NONE: none.run,
-        SECOND: many.run,
-        f"{MIGRATIONS} migrations, first run": first,
-        f"{MIGRATIONS} migrations, snapshots = false": lambda: many.run(REALDB_CI_SNAPSHOTS="false"),
-        "no migrations, snapshots = false": lambda: none.run(REALDB_CI_SNAPSHOTS="false"),
+        f"no {what}, second run": none.run,
+        f"{what}, second run": many.run,
+        f"{what}, first run": first,
+        f"{what}, snapshots = false": lambda: many.run(REALDB_CI_SNAPSHOTS="false"),
+        f"no {what}, snapshots = false": lambda: none.run(REALDB_CI_SNAPSHOTS="false"),
     }
     return measured(ways, rounds)
 
@@ -162,14 +204,30 @@ def main() -> None:
     """Measure, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image", default="postgres:15-alpine")
+    parser.add_argument("--mongo-image", default="mongo:7.0")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=("postgres", "mongodb"))
     options = parser.parse_args()
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-    with tempfile.TemporaryDirectory(prefix="realdb-ci-bench-") as name:
-        home = Path(name)
-        print(f"{options.image}, {options.rounds} rounds, {circumstances()}\n")
-        print(table("PostgreSQL is ready", servers(options.image, options.rounds, home / "snapshots"), {}), "\n")
-        print(table("a whole run", runs(options.image, options.rounds, home), {SECOND: TARGET}))
+    for service, image in (("postgres", options.image), ("mongodb", options.mongo_image)):
+        if options.only in (None, service):
+            with tempfile.TemporaryDirectory(prefix="realdb-ci-bench-") as name:
+                compare(service, image, options.rounds, Path(name))
+
+
+def compare(service: str, image: str, rounds: int, home: Path) -> None:
+    """Measure one service, and print its tables."""
+    print(f"{image}, {rounds} rounds, {circumstances()}\n")
+    title = services.get(service).title
+    print(table(f"{title} is ready", servers(service, image, rounds, home / "snapshots"), {}), "\n")
+    make, size, what = {
+        "postgres": (project, MIGRATIONS, "migrations"),
+        "mongodb": (seeded, COLLECTIONS, "collections"),
+    }[service]
+    several = f"{size} {what}"
+    took = runs(make(home / "many", size, image), make(home / "none", 0, image), several, rounds)
+    targets = {f"{several}, second run": TARGETS[service]} if service in TARGETS else {}
+    print(table("a whole run", took, targets), "\n")
 
 
 if __name__ == "__main__":

@@ -470,7 +470,7 @@ def test_data_of_tests_are_not_kept_and_the_server_is_not_held_up(bench: Bench) 
     """Whoever writes meanwhile waits for the copy, whatever becomes of it, and goes on."""
     for file in bench.folder.iterdir():
         file.unlink()
-    with bench.server() as (servers, _, client):
+    with bench.server() as (servers, _, client), pymongo.timeout(30):
         client["app"].users.insert_one({})
         servers.built(bench.wish)
         client["app"].users.insert_one({})

@@ -125,6 +125,18 @@ def test_changed_schema_is_built_again_and_both_are_kept(pytester: pytest.Pytest
     assert _times_built(pytester) == 2
 
 
+def test_another_function_of_the_same_module_is_another_schema(pytester: pytest.Pytester, run: Run) -> None:
+    """The file is the same, what is built is not."""
+    other = (
+        MODULE.replace("from pathlib import Path", "").replace("def make", "def other").replace("'first'", "'x'")
+    )
+    pytester.makepyfile(shelves=MODULE + other)
+    run()
+    pytester.makepyfile(test_shelf=TESTS.replace('["first"]', '["x"]'))
+    run("--realdb-schema=shelves:other")
+    assert _times_built(pytester) == 2
+
+
 def test_what_the_schema_imports_and_reads_counts_as_its_code(pytester: pytest.Pytester, run: Run) -> None:
     """A helper module of the project and a file of data are dependencies like the function's own text."""
     pytester.makepyfile(shelves="import helper\n" + MODULE, helper="size = 1")

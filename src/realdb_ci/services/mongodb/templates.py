@@ -113,8 +113,8 @@ class Templates:
         """Put it on the list, have all kept, and only then let others copy it: what they write is not kept."""
         ours = {"_id": key, "name": name}
         done = self._list.update_one(ours, [{"$set": {"finished": True, "used": "$$NOW", **other}}])
-        if not done.matched_count:
-            self._client.drop_database(name)  # another process has made it meanwhile
+        if not done.matched_count:  # another process has made it meanwhile
+            self._client.drop_database(name)
             return
         try:
             if not self._begun:

@@ -77,7 +77,7 @@ class Schema:
             server.version,
             repr(self.extensions),
             self.source.fingerprint() if self.source else "",
-            code.digest(self.seed) if self.seed else "",
+            f"{getattr(self.seed, '__qualname__', '')} {code.digest(self.seed)}" if self.seed else "",
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -132,8 +132,8 @@ class Function:
     call: Callable[[Connection], Any]
 
     def fingerprint(self) -> str:
-        """Its code, and the project's that it imports."""
-        return code.digest(self.call)
+        """Its name, its code, and the project's that it imports."""
+        return f"{self.name} {code.digest(self.call)}"
 
     def make(self, url: str) -> None:
         """Call it, and commit."""
