@@ -22,7 +22,7 @@ class Entry:
     Attributes:
         service: the cache service, or None for no cache.
         kind: what it holds; entries of another kind are never found.
-        title: the same for people, with its article.
+        title: the same for people, with its article and verb.
         file: where its archive lies on its way.
         warn: told once of each trouble.
         found: the key of the entry that was restored, or nothing.
@@ -30,6 +30,7 @@ class Entry:
         size: bytes of the archive.
         note: what the entry says about itself.
         trouble: whether the service failed us.
+        broken: whether restoring failed, for this reason or another.
     """
 
     service: CacheService | None
@@ -42,6 +43,7 @@ class Entry:
     size: int = 0
     note: Mapping[str, Any] = field(default_factory=dict)
     trouble: bool = False
+    broken: bool = False
 
     def restore(self, keys: Sequence[str], folder: Path) -> bool:
         """Put an entry in place of a folder; whether there was one.
@@ -59,11 +61,9 @@ class Entry:
             if found:
                 self.note, self.size = archive.unpack(self.file, folder), self.file.stat().st_size
                 self.found = found
-        except (archive.BrokenArchive, OSError) as problem:
-            self.warn(f"{self.title} is not used: {problem}")
-        except ServiceTrouble as problem:
-            self.trouble = True
-            self.warn(f"{self.title} is not used: {problem}")
+        except (archive.BrokenArchive, ServiceTrouble, OSError) as problem:
+            self.broken, self.trouble = True, isinstance(problem, ServiceTrouble)
+            self.warn(f"{self.title} not used: {problem}")
         finally:
             self.file.unlink(missing_ok=True)
             self.seconds += time.monotonic() - began
@@ -90,7 +90,7 @@ class Entry:
             return ""
         except (ServiceTrouble, OSError) as problem:
             self.trouble = True
-            self.warn(f"{self.title} is not saved: {problem}")
+            self.warn(f"{self.title} not saved: {problem}")
             return ""
         finally:
             self.file.unlink(missing_ok=True)

@@ -60,8 +60,8 @@ class Packages:
             warn: told of trouble, in a sentence.
         """
         return cls(
-            Entry(service, "environment", "The kept environment", uv.home / "environment.tar.gz", warn),
-            Entry(service, "packages", "The package cache", uv.home / "packages.tar.gz", warn),
+            Entry(service, "environment", "The kept environment is", uv.home / "environment.tar.gz", warn),
+            Entry(service, "packages", "The package cache is", uv.home / "packages.tar.gz", warn),
             uv,
         )
 
@@ -154,7 +154,7 @@ class Packages:
         try:
             self.uv.ask("cache", "prune", "--ci", "--quiet")
         except subprocess.CalledProcessError as problem:
-            self.built.warn(f"{self.built.title} is not saved: {problem.stderr}")
+            self.built.warn(f"{self.built.title} not saved: {problem.stderr}")
             return ""
         digest = hashlib.sha256("\0".join(sorted(built)).encode()).hexdigest()[:32]
         return self.built.save(_prefix("packages") + digest, partial(_pack, folder=self.uv.cache))

@@ -95,7 +95,7 @@ class Stores:
 
         return cls(
             packages.Packages.of(service if "packages" in chosen else None, kept.uv, warn),
-            warm.Warm(service if "snapshots" in chosen else None, kept.project, kept.home / "snapshots", warn),
+            warm.Warm.of(service if "snapshots" in chosen else None, kept.project, kept.home / "snapshots", warn),
             Stock(service if "images" in chosen else None, kept.home / "images", warn, kept.line, kept.span),
             timings.Timings(service if "timings" in chosen else None, kept.project, kept.run, kept.home),
             Baselines(
