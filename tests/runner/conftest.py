@@ -58,11 +58,14 @@ def github() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def machine(tmp_path: Path, action_image: str, mirror: str, github: FakeGitHub) -> Callable[..., Machine]:
-    """Make a machine; images come from the registry of the tests."""
+    """Make a machine; images come from the registry of the tests, and environments are made in memory.
+
+    An environment is some ten thousand small files, and making them on a slow disk is not what the tests are about.
+    """
 
     def make(**options: object) -> Machine:
         environ = {"REALDB_CI_MIRROR": mirror, "RYUK_CONTAINER_IMAGE": f"{mirror}/ryuk:0.8.1"}
-        options = {"api": github.url, **options}
+        options = {"api": github.url, "imposed": ("--tmpfs", "/var/cache:exec"), **options}
         return Machine(tmp_path / "_work", action_image, environ=environ, **options)  # type: ignore[arg-type]
 
     return make
