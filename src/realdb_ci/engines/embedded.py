@@ -25,7 +25,8 @@ from realdb_ci.engines.contract import Notice, Offer, Run, Running
 from realdb_ci.engines.copying import Output
 from realdb_ci.engines.snapshots import Slot
 from realdb_ci.errors import Refusal, ServerError
-from realdb_ci.services.contract import Backup, Installation, ProcessRecipe, Server, Service, Wish, new_secret
+from realdb_ci.services.contract import Server, Service, Wish, new_secret
+from realdb_ci.services.recipes import Backup, Installation, ProcessRecipe
 
 NAME = "embedded"
 PORT_ATTEMPTS = 3

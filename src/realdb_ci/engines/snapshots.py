@@ -23,7 +23,7 @@ from realdb_ci import __version__, archive
 
 if TYPE_CHECKING:
     from realdb_ci.engines.contract import Run, Running
-    from realdb_ci.services.contract import Backup
+    from realdb_ci.services.recipes import Backup
 
 FORMAT = 1
 # Those unused for longest go first.

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from realdb_ci.services.contract import Backup
 from realdb_ci.services.mongodb import replica_set
+from realdb_ci.services.recipes import Backup
 
 # What the names of databases with finished seeds start with, and the database that lists them.
 TEMPLATES = "realdb_template_"

@@ -13,16 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import (
-    ContainerRecipe,
-    Facts,
-    Installation,
-    ProcessRecipe,
-    ask_version,
-    masked,
-)
+from realdb_ci.services.contract import Facts, masked
 from realdb_ci.services.mongodb import backup, replica_set, tuning
 from realdb_ci.services.mongodb.replica_set import client
+from realdb_ci.services.recipes import ContainerRecipe, Installation, ProcessRecipe, ask_version
 
 USER = "realdb"
 ARGUMENTS = ("--replSet", replica_set.NAME, *tuning.ARGUMENTS)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from realdb_ci.services.contract import Backup
 from realdb_ci.services.postgres.connections import connect
+from realdb_ci.services.recipes import Backup
 
 # What the names of finished templates start with on a server of ours, whichever run has built them.
 TEMPLATES = "realdb_template_"

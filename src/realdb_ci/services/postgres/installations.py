@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from realdb_ci.services.contract import Installation, ask_version
+from realdb_ci.services.recipes import Installation, ask_version
 
 # Where packages put versioned servers that are on nobody's PATH (Debian, Red Hat, Homebrew).
 FOLDERS = (

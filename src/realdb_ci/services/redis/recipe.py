@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import ContainerRecipe, Facts, Installation, ProcessRecipe, ask_version, masked
+from realdb_ci.services.contract import Facts, masked
+from realdb_ci.services.recipes import ContainerRecipe, Installation, ProcessRecipe, ask_version
 
 if TYPE_CHECKING:
     from redis import Redis as Client
