@@ -9,7 +9,6 @@ import re
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from realdb_ci import doubles, services
 from realdb_ci.config import Config
 from realdb_ci.errors import RealdbError
 from realdb_ci.kept import Kept
-from realdb_ci.services.access import COMMIT
+from realdb_ci.needs import Needs, is_marked
 from realdb_ci.services.active import active
 
 if TYPE_CHECKING:
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
     from realdb_ci.recorder import Recorder
     from realdb_ci.servers import Source
     from realdb_ci.services.contract import Server, Wish
-
-# Where one of these is given, some collected tests will not run: only the end of collection shows the need.
-_DESELECTING = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise")
-# Where one of these is given, none will run.
-_LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
-
-
-MARK_WORDS = (COMMIT,)
-LIBRARIES = {"sqlalchemy": "postgres", "pymongo": "mongodb"}
 
 
 class Hub:
@@ -62,17 +52,13 @@ class Hub:
         self._wishes = services.wishes(config)
         self._worker: str = getattr(pytest_config, "workerinput", {}).get("workerid", "")
         self._process = f"{self._worker or 'main'}_{secrets.token_hex(2)}"
-        self._needed: dict[str, None] = {}
-        self._marked: Counter[str] = Counter()
+        self._needs = Needs(self._wishes, pytest_config.option)
         self._said: set[str] = set()
         self._late: list[str] = []
         self._kept = Kept(pytest_config)
         self.working = 0
         """How many of our own steps are under way; then no code of the project is."""
         self._lock = threading.Lock()
-        option = pytest_config.option
-        self._looks_only = any(getattr(option, one, None) for one in _LOOKING)
-        self._eager = not self._looks_only and not any(getattr(option, one, None) for one in _DESELECTING)
 
     # What fixtures ask.
 
@@ -87,12 +73,11 @@ class Hub:
 
     def is_marked(self, item: pytest.Item, word: str) -> bool:
         """Whether the test carries ``@pytest.mark.realdb(<word>=True)``; the nearest mark decides."""
-        words = (mark.kwargs[word] for mark in item.iter_markers("realdb") if word in mark.kwargs)
-        return bool(next(words, False))
+        return is_marked(item, word)
 
     def marked(self, word: str) -> int:
         """How many of this process's tests carry it."""
-        return self._marked[word]
+        return self._needs.marked(word)
 
     def keep(self, server: Server, what: str) -> None:
         """Have the end of the run tell of a database that stays."""
@@ -119,9 +104,9 @@ class Hub:
             # pytest would show causes, too, of which the message holds all a reader needs.
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
 
-    def needs(self, library: str) -> bool:
-        """Whether a collected test needs the service that this library speaks to."""
-        return LIBRARIES.get(library) in self._needed
+    def needs(self, service: str) -> bool:
+        """Whether a collected test needs that service."""
+        return service in self._needs.services
 
     # What a broker asks in the name of other processes (see ``servers.Source``).
 
@@ -150,7 +135,7 @@ class Hub:
 
     def log_of_test(self, service: str, since: float) -> str:
         """What a server logged of this test process's databases since then."""
-        if service not in self._needed:
+        if not self.needs(service):
             return ""
         ours = re.compile(rf"{re.escape(self.database_name())}(?![0-9])")
         lines = self.log(self._wishes[service], since).splitlines()
@@ -173,16 +158,16 @@ class Hub:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Start a server as soon as one collected test needs it."""
-        if self._eager:
-            self._need(item)
+        if self._needs.early:
+            self._begin(item)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start what the selected tests need; in a worker also wait, so that no test's clock does."""
-        if self._looks_only:
+        if self._needs.nothing_runs:
             return
         for item in session.items:
-            self._need(item)
-            self._marked.update(word for word in MARK_WORDS if self.is_marked(item, word))
+            self._begin(item)
+            self._needs.count(item)
         if self._worker:
             self._wait()
 
@@ -250,17 +235,14 @@ class Hub:
     def _is_controller(self) -> bool:
         return "_broker" in self.__dict__
 
-    def _need(self, item: pytest.Item) -> None:
-        for name in getattr(item, "fixturenames", ()):
-            service = name.removesuffix("_server")
-            if service != name and service in self._wishes and service not in self._needed:
-                self._needed[service] = None
-                with contextlib.suppress(RealdbError):  # whoever waits for the server hears of it
-                    self.begin(self._wishes[service])
+    def _begin(self, item: pytest.Item) -> None:
+        for service in self._needs.add(item):
+            with contextlib.suppress(RealdbError):  # whoever waits for the server hears of it
+                self.begin(self._wishes[service])
 
     def _wait(self) -> list[str]:
         lines, began = [], time.time()
-        for service in self._needed:
+        for service in self._needs.services:
             try:
                 lines.append(self.get(self._wishes[service]).headline)
             except RealdbError as problem:

@@ -118,9 +118,13 @@ class Watch:
     # Where statements come from.
 
     def _listen(self) -> None:
-        for name, install in (("sqlalchemy", self._listen_to_sqlalchemy), ("pymongo", self._listen_to_pymongo)):
-            if name not in self._watched and (name in sys.modules or self._hub.needs(name)):
-                self._watched.add(name)
+        libraries = (
+            ("sqlalchemy", "postgres", self._listen_to_sqlalchemy),
+            ("pymongo", "mongodb", self._listen_to_pymongo),
+        )
+        for library, service, install in libraries:
+            if library not in self._watched and (library in sys.modules or self._hub.needs(service)):
+                self._watched.add(library)
                 with contextlib.suppress(ImportError):
                     install()
 
