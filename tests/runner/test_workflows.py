@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from imitation import ROOT
+from markdown_it import MarkdownIt
 
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -38,6 +40,29 @@ def test_actions_of_others_are_pinned_by_commit(file: Path) -> None:
     """A tag can be moved, a commit cannot."""
     for uses in re.findall(r"uses: (\S+)", file.read_text(encoding="utf-8")):
         assert uses.startswith("$/") or re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", uses)
+
+
+def test_workflows_of_the_readme_fit_githubs_schema_and_our_inputs(tmp_path: Path) -> None:
+    """What a reader copies works: whole workflows by the schema, and each use of ours by its inputs and outputs."""
+    tokens = MarkdownIt().parse((ROOT / "README.md").read_text(encoding="utf-8"))
+    blocks = [token.content for token in tokens if token.type == "fence" and token.info == "yaml"]
+    whole = [block for block in blocks if "jobs:" in block]
+    for number, block in enumerate(whole):
+        (tmp_path / f"{number}.yml").write_text(block, encoding="utf-8")
+    schema = ("--builtin-schema", "vendor.github-workflows")
+    subprocess.run([BIN / "check-jsonschema", *schema, *sorted(tmp_path.iterdir())], check=True)
+    ours = yaml.safe_load(ACTIONS[0].read_text(encoding="utf-8"))
+    for block in blocks:
+        uses = [step for step in _steps(block) if step.get("uses") == "org/realdb-ci@v1"]
+        assert uses
+        assert all(set(step["with"]) <= set(ours["inputs"]) for step in uses)
+    assert {name for block in blocks for name in re.findall(r"outputs\.(\w+)", block)} <= set(ours["outputs"])
+
+
+def _steps(block: str) -> list[dict[str, Any]]:
+    """Those of a workflow's jobs, or of a part of one job."""
+    plain = yaml.safe_load(block)
+    return [step for job in plain.get("jobs", {"the only": plain}).values() for step in job["steps"]]
 
 
 def test_composite_action_has_the_same_inputs_and_outputs() -> None:
