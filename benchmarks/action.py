@@ -1,6 +1,6 @@
 """How long the Action takes from ``docker run`` to the first test, as ratios within one run of this program.
 
-    python benchmarks/action.py [--rounds 3]
+    python benchmarks/action.py [--rounds 3] [--rate 20]
 
 The Action runs as GitHub's runner would run it (tests/runner), on fixtures/bookshelf, with a registry and a cache
 service on this machine; its own image is built before. Rounds alternate between
@@ -12,6 +12,9 @@ service on this machine; its own image is built before. Rounds alternate between
 The project's environment is made in memory, in all three. A machine that has deleted thousands of files in the last
 minutes, as this program does, makes new ones slowly: ext4 passes over the inodes that were deleted recently. The
 machines of hosted runners are new; ``--disk`` measures it nevertheless.
+
+The registry is on this machine, so that a pull is work for its processors alone, and there is little that could be
+done meanwhile. ``--rate`` has it send that many megabytes a second at most, as one across a network does.
 """
 
 from __future__ import annotations
@@ -38,13 +41,14 @@ sys.path.insert(0, str(ROOT / "tests" / "github"))
 
 from building_image import CERTIFICATES, IMAGE, PYTHON, build  # noqa: E402
 from cache_service import Store, serving  # noqa: E402
+from fickle_registry import Fickle  # noqa: E402
+from fickle_registry import serving as serving_images  # noqa: E402
 from imitation import DOCKER, GATEWAY, Machine  # noqa: E402
 from projects import alternated  # noqa: E402
 from tables import circumstances, markdown, verdict  # noqa: E402
 
 MIRROR = os.environ.get("REALDB_CI_MIRROR", "localhost:5000")
 SAMPLE, SERVICE, ORIGIN = "bookshelf", "postgres:benchmark", f"{MIRROR}/postgres:17-alpine"
-DATABASE = f"{MIRROR}/{SERVICE}"
 COLD, SERIAL, WARM = "cold", "one after another", "warm"
 # Stands in for the image's entry point.
 ONE_AFTER_ANOTHER = """#!/opt/realdb-ci/bin/python -Iu
@@ -65,6 +69,28 @@ action.main()
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the Action runs.
+
+    Attributes:
+        registry: what has the database's image.
+        imposed: options of ``docker run``.
+    """
+
+    registry: str
+    imposed: tuple[str, ...]
+
+    @property
+    def image(self) -> str:
+        """The database's."""
+        return f"{self.registry}/{SERVICE}"
+
+    def forget(self) -> None:
+        """Remove the database's image from the daemon."""
+        _docker("image", "rm", self.image)
+
+
+@dataclass(frozen=True)
 class Measured:
     """Seconds from ``docker run`` to the first line of a test, and to when server and environment were ready."""
 
@@ -72,10 +98,10 @@ class Measured:
     ready: float
 
 
-def measure(work: Path, cache: str, imposed: tuple[str, ...]) -> Measured:
-    """Run the Action once on a fresh machine."""
-    environ = {"REALDB_CI_MIRROR": MIRROR, "RYUK_CONTAINER_IMAGE": f"{MIRROR}/ryuk:0.8.1"}
-    machine = Machine(work, IMAGE, environ=environ, cache=cache, imposed=imposed)
+def measure(work: Path, cache: str, place: Place, *options: str) -> Measured:
+    """Run the Action once on a fresh machine, with these options of ``docker run`` beside the place's."""
+    environ = {"REALDB_CI_MIRROR": place.registry, "RYUK_CONTAINER_IMAGE": f"{MIRROR}/ryuk:0.8.1"}
+    machine = Machine(work, IMAGE, environ=environ, cache=cache, imposed=(*place.imposed, *options))
     machine.check_out(ROOT / "fixtures" / SAMPLE)
     began = time.time()
     done = machine.run(with_={"working-directory": SAMPLE, "services": SERVICE})
@@ -106,25 +132,19 @@ def publish() -> None:
         (place / "new").write_text(str(time.time()), encoding="utf-8")
         with tarfile.open(place / "image.tar", "a") as tar:
             tar.add(place / "new", "benchmark")
-        _docker(
-            "import", *(word for one in changes for word in ("--change", one)), str(place / "image.tar"), DATABASE
-        )
+        changed = (word for one in changes for word in ("--change", one))
+        _docker("import", *changed, str(place / "image.tar"), f"{MIRROR}/{SERVICE}")
     _docker("rm", "--volumes", container)
-    _docker("push", "--quiet", DATABASE)
-    forget()
-
-
-def forget() -> None:
-    """Remove the database's image from the daemon."""
-    _docker("image", "rm", DATABASE)
+    _docker("push", "--quiet", f"{MIRROR}/{SERVICE}")
+    _docker("image", "rm", f"{MIRROR}/{SERVICE}")
 
 
 def _docker(*words: str) -> str:
     return subprocess.run([DOCKER, *words], check=True, capture_output=True, text=True).stdout
 
 
-def runs(rounds: int, imposed: tuple[str, ...]) -> dict[str, list[Measured]]:
-    """Measure each way in each round, with these options of ``docker run``."""
+def runs(rounds: int, place: Place) -> dict[str, list[Measured]]:
+    """Measure each way in each round."""
     took: dict[str, list[Measured]] = {COLD: [], SERIAL: [], WARM: []}
     publish()
     with folder() as scripts:
@@ -136,8 +156,8 @@ def runs(rounds: int, imposed: tuple[str, ...]) -> dict[str, list[Measured]]:
 
         def cold(*options: str) -> Measured:
             with serving(Store(), GATEWAY) as url, folder() as work:
-                measured = measure(work, url, (*imposed, *options))
-            forget()
+                measured = measure(work, url, place, *options)
+            place.forget()
             return measured
 
         warmed = Store()
@@ -146,11 +166,11 @@ def runs(rounds: int, imposed: tuple[str, ...]) -> dict[str, list[Measured]]:
             with serving(warmed, GATEWAY) as url:
                 if not warmed.entries:
                     with folder() as work:
-                        measure(work, url, imposed)
-                _docker("pull", "--quiet", DATABASE)
+                        measure(work, url, place)
+                _docker("pull", "--quiet", place.image)
                 with folder() as work:
-                    measured = measure(work, url, imposed)
-            forget()
+                    measured = measure(work, url, place)
+            place.forget()
             return measured
 
         ways: dict[str, Callable[[], Measured]] = {COLD: cold, SERIAL: lambda: cold(*serially), WARM: warm}
@@ -187,6 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--disk", action="store_true", help="make the project's environment on the disk")
+    parser.add_argument("--rate", type=float, default=0.0, metavar="MB/S", help="what the registry sends at most")
     options = parser.parse_args()
     rounds, imposed = options.rounds, () if options.disk else ("--tmpfs", "/var/cache:exec")
     base = os.environ.get("REALDB_CI_PYTHON_BASE")
@@ -195,8 +216,10 @@ def main() -> None:
         build(ROOT / "tests" / "runner" / "base", PYTHON, f"realdb-ci/base:bookworm-{mark}")
         base = PYTHON
     build(ROOT, IMAGE, base)
-    took = runs(rounds, imposed)
-    print(f"{rounds} rounds, {DATABASE}, {circumstances()}\n")
+    with serving_images(Fickle(MIRROR, rate=options.rate * 1e6)) as limited:
+        took = runs(rounds, Place(limited if options.rate else MIRROR, imposed))
+    registry = f"a registry that sends {options.rate:g} MB/s" if options.rate else "a registry on this machine"
+    print(f"{rounds} rounds, {ORIGIN.rpartition('/')[2]} from {registry}, {circumstances()}\n")
     medians = {
         way: [statistics.median(getattr(one, field) for one in samples) for field in ("ready", "first_test")]
         for way, samples in took.items()
