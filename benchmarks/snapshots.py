@@ -36,7 +36,7 @@ from realdb_ci.services.contract import Wish
 MIGRATIONS = 200
 # Of the seed of MongoDB, each with an index and a thousand documents.
 COLLECTIONS = 40
-# A server from a snapshot against the same image plain by testcontainers; and a second run against that of a project
+# A server from a snapshot against the same image plain by testcontainers; a second run against that of a project
 # without any migration. A seed has none: each test gets a copy of it.
 READY = {"postgres": 0.4}
 AGAIN = {"postgres": 1.2}
