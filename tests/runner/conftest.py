@@ -26,7 +26,7 @@ def python_base() -> str:
     if given:
         return given
     mark = hashlib.sha256(CERTIFICATES.read_bytes()).hexdigest()[:12]
-    build(Path(__file__).parent / "base", PYTHON, f"realdb-ci/base:bookworm-{mark}")
+    build(Path(__file__).parent / "base", PYTHON, f"realdb-ci/base:bookworm-slim-{mark}")
     return PYTHON
 
 

@@ -1,22 +1,19 @@
-"""A registry in front of the tests' own one: it fails at first, wants to know who asks, and sends slowly."""
+"""A registry in front of the tests' own one: it fails at first, and wants to know who asks."""
 
 from __future__ import annotations
 
 import base64
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import BinaryIO
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 NAME, PASSWORD = "octo", "fickle-words-1"
 LIMITED = b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}'
-PIECE = 1 << 18
 COPIED = ("Content-Type", "Content-Length", "Docker-Content-Digest", "Docker-Distribution-Api-Version")
 
 
@@ -29,14 +26,12 @@ class Fickle:
         failures: how many manifests it does not give, before it does.
         limited: whether it says then that one has asked too often.
         credentials: whether it asks for them.
-        rate: bytes a second that it sends at most in one answer, 0 for as fast as it can.
     """
 
     behind: str
     failures: int = 0
     credentials: bool = False
     limited: bool = False
-    rate: float = 0.0
 
 
 @contextmanager
@@ -71,7 +66,7 @@ def serving(fickle: Fickle) -> Iterator[str]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                _write(self.wfile, body, fickle.rate)
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -83,14 +78,6 @@ def serving(fickle: Fickle) -> Iterator[str]:
         yield f"localhost:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-def _write(file: BinaryIO, body: bytes, rate: float) -> None:
-    began = time.monotonic()
-    for start in range(0, len(body), PIECE):
-        file.write(body[start : start + PIECE])
-        if rate:
-            time.sleep(max(0.0, began + (start + PIECE) / rate - time.monotonic()))
 
 
 def auth() -> str:
