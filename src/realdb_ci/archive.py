@@ -27,6 +27,7 @@ SMALL = 1 << 20
 WAITING_LIMIT = 256
 NOTE = "realdb-ci.json"
 CONTENT = "content"
+_TOO_LARGE = "it is larger than any of ours"
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
 
 
@@ -54,6 +55,21 @@ def pack(folder: Path, file: Path, note: Mapping[str, Any], only: Collection[str
             path = folder / name
             if path.is_file() and not path.is_symlink():
                 tar.add(path, f"{CONTENT}/{name}", filter=_in_whole_seconds)
+
+
+def spool(stream: IO[bytes], out: IO[bytes]) -> None:
+    """Write a tar stream as it is, for ``repack`` to read later.
+
+    Raises:
+        BrokenArchive: it is too large to be kept.
+        OSError: it cannot be read or written.
+    """
+    size = 0
+    while piece := stream.read(SMALL):
+        size += len(piece)
+        if size > MEMORY_LIMIT:
+            raise BrokenArchive(_TOO_LARGE)
+        out.write(piece)
 
 
 def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Collection[str]) -> None:
@@ -197,7 +213,7 @@ def _plain(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo, 
     for member in tar:
         size += member.size
         if size > limit:
-            raise BrokenArchive("it is larger than any of ours")
+            raise BrokenArchive(_TOO_LARGE)
         if not member.isreg() and not member.isdir():
             raise BrokenArchive(f"{member.name!r} is neither file nor folder")
         name = PurePosixPath(member.name)
@@ -218,7 +234,7 @@ def _write_all(members: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]], root
     with ThreadPoolExecutor(WRITERS) as pool:
         for number, (member, content) in enumerate(members):
             if number > MEMBERS_LIMIT:
-                raise BrokenArchive("it is larger than any of ours")
+                raise BrokenArchive(_TOO_LARGE)
             path = root / member.name
             if content is None:
                 path.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol, Self
 
@@ -69,12 +70,13 @@ class Servers:
         self._lock = threading.Lock()
         self._pending: dict[Wish, Future[Running]] = {}
         self._threads: list[threading.Thread] = []
+        self._finishing = ThreadPoolExecutor(1, "realdb-ci-snapshots")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(hurried=kind is not None)
 
     @property
     def id(self) -> str:
@@ -103,9 +105,19 @@ class Servers:
         return running.log() if since is None else running.log_since(since)
 
     def built(self, wish: Wish) -> None:
-        """Keep that server's data for the next run; trouble is told and changes nothing."""
+        """Copy that server's data, and keep them for the next run while tests run; trouble changes nothing."""
+        with self._told(wish):
+            finish = self._future(wish).result().keep()
+            self._finishing.submit(self._finish, wish, finish)
+
+    def _finish(self, wish: Wish, finish: Callable[[], None]) -> None:
+        with self._told(wish):
+            finish()
+
+    @contextlib.contextmanager
+    def _told(self, wish: Wish) -> Iterator[None]:
         try:
-            self._future(wish).result().keep()
+            yield
         except Exception as problem:  # noqa: BLE001  # whatever it is, the tests can run
             self._run.notify(Notice(wish.service, "snapshot", f"not kept: {problem}"))
 
@@ -113,8 +125,12 @@ class Servers:
         """Have that process of ours interrupted, then killed, should this one be killed."""
         self._run.guard.process(pid, signal.SIGINT)
 
-    def close(self) -> None:
-        """Stop every server and remove what the run left; safe to call twice."""
+    def close(self, *, hurried: bool = False) -> None:
+        """Stop every server and remove what the run left; safe to call twice.
+
+        Args:
+            hurried: True where there is no time to keep anything for the next run.
+        """
         self._run.cancelled.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
@@ -122,6 +138,7 @@ class Servers:
             if future.done() and not future.exception():
                 self._stop(wish, future.result())
         self._pending.clear()
+        self._finishing.shutdown(wait=not hurried, cancel_futures=hurried)
         self._run.close(orderly=not any(thread.is_alive() for thread in self._threads))
 
     def _stop(self, wish: Wish, running: Running) -> None:

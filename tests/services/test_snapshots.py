@@ -194,7 +194,18 @@ engine.dispose()
 """
 
 
-def test_changed_migration_never_gives_the_old_schema(pytester: pytest.Pytester, cache: Path) -> None:
+# Where env.py is, where the migrations are, and how alembic.ini says so.
+LAYOUTS = {
+    "folder": ("migrations", "migrations/versions", "script_location = migrations"),
+    "package": ("shop/migrations", "shop/migrations/versions", "script_location = shop:migrations"),
+    "elsewhere": ("migrations", "changes", "script_location = migrations\nversion_locations = %(here)s/changes"),
+}
+
+
+@pytest.mark.parametrize(("scripts", "versions", "says"), LAYOUTS.values(), ids=LAYOUTS)
+def test_changed_migration_never_gives_the_old_schema(
+    pytester: pytest.Pytester, cache: Path, scripts: str, versions: str, says: str
+) -> None:
     """A migration changed in place, and one that is added: the tests see the new columns each time."""
 
     def passes(columns: list[str], *, kept: bool) -> None:
@@ -209,19 +220,23 @@ def test_changed_migration_never_gives_the_old_schema(pytester: pytest.Pytester,
         done.assert_outcomes(passed=1)
         assert ("from a snapshot" in _said(done)) == kept
 
-    (pytester.path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
-    versions = pytester.mkdir("migrations") / "versions"
-    versions.mkdir()
-    (versions.parent / "env.py").write_text(MIGRATION_ENV)
-    (versions / "first.py").write_text(MIGRATION)
+    ini = f"[alembic]\nprepend_sys_path = .\npath_separator = os\n{says}\n"
+    (pytester.path / "alembic.ini").write_text(ini)
+    for folder in (scripts, versions):
+        (pytester.path / folder).mkdir(parents=True, exist_ok=True)
+    (pytester.path / "shop").mkdir(exist_ok=True)
+    (pytester.path / "shop/__init__.py").write_text("")
+    (pytester.path / scripts / "env.py").write_text(MIGRATION_ENV)
+    first, second = (pytester.path / versions / name for name in ("first.py", "second.py"))
+    first.write_text(MIGRATION)
     passes(["name"], kept=False)
     passes(["name"], kept=True)
-    (versions / "first.py").write_text(MIGRATION.replace("name text", "name text, pages int"))
+    first.write_text(MIGRATION.replace("name text", "name text, pages int"))
     passes(["name", "pages"], kept=True)  # the server is, the schema is not
     added = MIGRATION.replace('"1", None', '"2", "1"').replace(
         "CREATE TABLE shelf (name text)", "ALTER TABLE shelf ADD size int"
     )
-    (versions / "second.py").write_text(added.replace("INSERT INTO shelf VALUES ('first')", "SELECT 1"))
+    second.write_text(added.replace("INSERT INTO shelf VALUES ('first')", "SELECT 1"))
     passes(["name", "pages", "size"], kept=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from realdb_ci.engines.guard import Guard
-from realdb_ci.engines.snapshots import Snapshots
+from realdb_ci.engines.snapshots import Finish, Snapshots
 from realdb_ci.services.contract import Server, Service, Wish
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ class Running:
         stop: ends it.
         log: its last lines.
         log_since: the lines it wrote since then, in seconds since the epoch; none of a server that was given.
-        keep: keeps its data as they are now for the next run.
+        keep: copies its data as they are now; what it returns keeps them for the next run, and may be called later.
     """
 
     server: Server
     stop: Callable[[], None] = field(default=lambda: None)
     log: Callable[[], str] = field(default=lambda: "")
     log_since: Callable[[float], str] = field(default=lambda _: "")
-    keep: Callable[[], None] = field(default=lambda: None)
+    keep: Callable[[], Finish] = field(default=lambda: lambda: None)
 
 
 @dataclass(frozen=True)

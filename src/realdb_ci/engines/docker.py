@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from realdb_ci.engines import daemon, image, ready, reaper, snapshots
 from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
 from realdb_ci.engines.copying import Exec, feed, waiting
-from realdb_ci.engines.snapshots import Slot
+from realdb_ci.engines.snapshots import Finish, Slot
 from realdb_ci.errors import ServerError
 from realdb_ci.services.contract import Server, Service, Wish, new_secret
 from realdb_ci.services.recipes import Backup, ContainerRecipe
@@ -64,8 +64,11 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
     with daemon.connection() as client:
         run.guard.containers(f"{RUN_LABEL}={run.id}")
         reaper.start(run)
-        held = image.ensure(client, wish, run)
-        routes = _routes(client, run)
+        # A network takes its time, and so does a pull.
+        with ThreadPoolExecutor(1) as beside:
+            finding = beside.submit(_routes, client, run)
+            held = image.ensure(client, wish, run)
+        routes = finding.result()
     run.notify(Notice(service.name, "start", held.name))
     attempts: list[str] = []
     for route in routes:
@@ -164,8 +167,8 @@ class _Launch:
         origin = self.held.origin
         server = Server(self.service.name, NAME, url, facts.version, origin, seconds, facts.settings, snapshot=told)
 
-        def save(place: Slot, command: Sequence[str]) -> None:
-            place.save(lambda: Exec(container.get_wrapped_container(), command), secret, self.run)
+        def save(place: Slot, command: Sequence[str]) -> Finish:
+            return place.save(lambda: Exec(container.get_wrapped_container(), command), secret, self.run)
 
         return Running(
             server,

@@ -23,7 +23,7 @@ from realdb_ci.engines import logs, ready, snapshots
 from realdb_ci.engines.account import Account, reachable_copy
 from realdb_ci.engines.contract import Notice, Offer, Run, Running
 from realdb_ci.engines.copying import Output
-from realdb_ci.engines.snapshots import Slot
+from realdb_ci.engines.snapshots import Finish, Slot
 from realdb_ci.errors import Refusal, ServerError
 from realdb_ci.services.contract import Server, Service, Wish, new_secret
 from realdb_ci.services.recipes import Backup, Installation, ProcessRecipe
@@ -171,8 +171,8 @@ class _Launch:
             snapshot=told,
         )
 
-        def save(place: Slot, command: Sequence[str]) -> None:
-            place.save(lambda: Output(self.account.stream(command, home)), secret, self.run)
+        def save(place: Slot, command: Sequence[str]) -> Finish:
+            return place.save(lambda: Output(self.account.stream(command, home)), secret, self.run)
 
         return Running(
             server,

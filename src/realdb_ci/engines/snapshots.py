@@ -8,6 +8,7 @@ without it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -32,6 +33,7 @@ BYTES_LIMIT = 1 << 30
 ENDING = ".tar.gz"
 # A server's own list of what a copy holds; nothing reads it after the copy.
 LEFT_OUT = ("backup_manifest", "postmaster.pid", "postmaster.opts")
+Finish = Callable[[], None]
 
 
 class Unusable(Exception):
@@ -132,13 +134,16 @@ class Slot:
         with contextlib.suppress(OSError):
             self.file.unlink()
 
-    def save(self, stream: Callable[[], io.RawIOBase], secret: str, run: Run) -> None:
-        """Keep what a tar stream of the data folder holds; whole or not at all.
+    def save(self, stream: Callable[[], io.RawIOBase], secret: str, run: Run) -> Finish:
+        """Read a tar stream of the data folder, to keep what it holds; whole or not at all.
 
         Args:
             stream: opens it; closing it raises OSError where the copy failed.
             secret: the administrator's password in these data.
             run: whose end, even by a kill, removes what is not finished.
+
+        Returns:
+            What keeps it, which needs no server any more and may raise the same.
 
         Raises:
             OSError: it could not be read or written.
@@ -146,14 +151,25 @@ class Slot:
         """
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         private = run.folder("snapshot", self.file.parent)
+        copied = private / "copied.tar"
         try:
-            partial = private / self.file.name
-            with io.BufferedReader(stream(), 1 << 16) as opened:
+            with io.BufferedReader(stream(), 1 << 16) as opened, copied.open("wb") as out:
+                archive.spool(opened, out)
+        except BaseException:
+            shutil.rmtree(private, ignore_errors=True)
+            raise
+        return functools.partial(self._finish, copied, secret)
+
+    def _finish(self, copied: Path, secret: str) -> None:
+        """Compress what was copied, and put it in its place."""
+        try:
+            partial = copied.with_name(self.file.name)
+            with copied.open("rb") as opened:
                 archive.repack(opened, partial, {"key": self.key, "secret": secret}, LEFT_OUT)
             partial.chmod(0o600)
             partial.replace(self.file)
         finally:
-            shutil.rmtree(private, ignore_errors=True)
+            shutil.rmtree(copied.parent, ignore_errors=True)
         prune(self.file.parent)
 
 
@@ -182,26 +198,31 @@ def started(
     return start(f"warning: its snapshot was removed: {trouble}", False)
 
 
-def keep(slot: Slot | None, backup: Backup | None, url: str, save: Callable[[Slot, Sequence[str]], None]) -> None:
-    """Keep a server's data, where there is a place for them and nothing forbids it.
+def keep(
+    slot: Slot | None, backup: Backup | None, url: str, save: Callable[[Slot, Sequence[str]], Finish]
+) -> Finish:
+    """Copy a server's data, where there is a place for them and nothing forbids it.
 
     Args:
         slot: the place.
         backup: how this service's data are copied.
         url: the administrator's URL.
-        save: puts what a command beside the server writes into the place.
+        save: copies what a command beside the server writes, for the place.
+
+    Returns:
+        What keeps the copy; see ``Slot.save``.
 
     Raises:
         Unfit: the data hold what must not reach another run.
         OSError, archive.BrokenArchive: as ``Slot.save``.
     """
     if slot is None or backup is None:
-        return
+        return lambda: None
     with backup.still(url):
         why = backup.unfit(url)
         if why:
             raise Unfit(why)
-        save(slot, backup.command)
+        return save(slot, backup.command)
 
 
 def prune(folder: Path) -> None:

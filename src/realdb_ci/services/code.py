@@ -38,17 +38,18 @@ def digest(function: Callable[..., Any]) -> str:
     return hashed.hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """A hash of all files of a folder of scripts, and of what its scripts import of the project.
+def scripts_digest(folders: Iterable[Path]) -> str:
+    """A hash of all files of folders of scripts, and of what their scripts import of the project.
 
     ``env.py`` itself counts, not what it imports: that is the whole application in many projects, and the tables
     come from the scripts alone.
     """
     hashed = hashlib.sha256()
-    files = sorted(path for path in _files(folder) if path.suffix != ".pyc")
+    files = sorted({path for folder in folders for path in _files(folder) if path.suffix != ".pyc"})
     _add(hashed, files)
     scripts = [path for path in files if path.suffix == ".py" and path.name != "env.py"]
-    _add(hashed, [path for path in closure(scripts) if path not in files])
+    known = set(files)
+    _add(hashed, [path for path in closure(scripts) if path not in known])
     hashed.update(installed().encode())
     return hashed.hexdigest()
 
@@ -70,25 +71,26 @@ def installed() -> str:
 def closure(files: Iterable[Path]) -> list[Path]:
     """These Python files and all files of the project that they import, directly or not."""
     waiting, seen = [path.resolve() for path in files], set[Path]()
+    modules = list(sys.modules.values())
+    packages = {getattr(one, "__file__", None): str(getattr(one, "__package__", "") or "") for one in modules}
     while waiting:
         path = waiting.pop()
         if path in seen:
             continue
         seen.add(path)
-        for name in _imported(path):
+        for name in _imported(path, packages.get(str(path), "")):
             found = _source(name)
             if found is not None and found not in seen:
                 waiting.append(found)
     return sorted(seen)
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Names of modules a file imports; some of them may be no modules."""
+def _imported(path: Path, package: str) -> Iterator[str]:
+    """Names of modules a file of that package imports; some of them may be no modules."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return
-    package = _package_of(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -99,17 +101,11 @@ def _imported(path: Path) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _package_of(path: Path) -> str:
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == str(path):
-            return str(module.__package__ or "")
-    return ""
-
-
 def _source(name: str) -> Path | None:
     """The file of a module of the project's, None for any other name."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
-    if spec is None and name.rpartition(".")[0] in {"", *sys.modules}:
+    above = name.rpartition(".")[0]
+    if spec is None and (not above or above in sys.modules):
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError, AttributeError):

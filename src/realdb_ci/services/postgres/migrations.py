@@ -31,9 +31,13 @@ class Migrations:
     ini: Path
 
     def fingerprint(self) -> str:
-        """The ini file, every file of the migrations' folder, and what the scripts import of the project."""
-        folder = Path(self._config().get_main_option("script_location") or "")
-        return hashlib.sha256(self.ini.read_bytes()).hexdigest() + code.folder_digest(folder)
+        """The ini file, every file of the folders of migrations, and what the scripts import of the project.
+
+        Raises:
+            EnvironmentProblem: Alembic is not installed.
+            SettingError: Alembic finds no such folders.
+        """
+        return hashlib.sha256(self.ini.read_bytes()).hexdigest() + code.scripts_digest(self._folders())
 
     def make(self, url: str) -> None:
         """Upgrade the empty database at ``url`` to all heads.
@@ -60,14 +64,29 @@ class Migrations:
         except DBAPIError:
             raise
         except CommandError as problem:
-            raise SettingError(
-                f"Alembic refuses to migrate with {self.ini}",
-                why=str(problem),
-                remedy="`alembic upgrade heads` has to work on an empty database.",
-            ) from problem
+            raise self._refused(problem) from problem
         except Exception as problem:
             raise own_code_failed(f"migration with {self.ini.name}", problem) from problem
         self._check(url)
+
+    def _folders(self) -> list[Path]:
+        """That of env.py, and those that ``version_locations`` adds; either may be a package's."""
+        config = self._config()
+        from alembic.script import ScriptDirectory
+        from alembic.util import CommandError, coerce_resource_to_filename
+
+        try:
+            scripts = ScriptDirectory.from_config(config)
+            return [Path(scripts.dir), *map(coerce_resource_to_filename, scripts.version_locations)]
+        except (CommandError, ImportError) as problem:
+            raise self._refused(problem) from problem
+
+    def _refused(self, problem: Exception) -> SettingError:
+        return SettingError(
+            f"Alembic refuses to migrate with {self.ini}",
+            why=str(problem),
+            remedy="`alembic upgrade heads` has to work on an empty database.",
+        )
 
     def _config(self) -> Config:
         try:

@@ -52,6 +52,8 @@ class Postgres:
         env = {
             "POSTGRES_USER": USER,
             "POSTGRES_PASSWORD": secret,
+            # Else it makes one of the user's name, which nobody would use.
+            "POSTGRES_DB": "postgres",
             "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --no-sync",
         }
         return ContainerRecipe(
