@@ -11,7 +11,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -406,24 +406,70 @@ def test_it(db_session, postgres_url, turn):
     assert _said(run(engine=engine)).endswith(", from a snapshot")
 
 
-def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    """A snapshot that finds no room is told, and what there was of it is gone."""
-    slot = snapshots.Snapshots(tmp_path / "kept", "project").slot("postgres", "words")
+def _data() -> bytes:
+    """A tar file with one large file in it."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         member = tarfile.TarInfo("file")
         member.size = 1 << 20
         tar.addfile(member, io.BytesIO(os.urandom(member.size)))
+    return stream.getvalue()
+
+
+@pytest.fixture
+def one() -> Iterator[contract.Run]:
+    """A run that has ended when the test is over."""
+    made = contract.Run()
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def _full_disk() -> Iterator[None]:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    one = contract.Run()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, limits[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            slot.save(lambda: io.FileIO(_piped(stream.getvalue())), "secret", one)
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        one.close(orderly=True)
+
+
+def test_copy_is_compressed_when_there_is_time(tmp_path: Path, one: contract.Run) -> None:
+    """What the tests have to wait for is the copy; the snapshot is in its place only when it is whole."""
+    slot = snapshots.Snapshots(tmp_path / "kept", "project").slot("postgres", "words")
+    finish = slot.save(lambda: io.FileIO(_piped(_data())), "secret", one)
+    assert not slot.filled
+    finish()
+    assert [*(tmp_path / "kept").iterdir()] == [slot.file]
+    assert archive.plain(slot.file, {})[0] == {"key": slot.key, "secret": "secret"}
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path, one: contract.Run) -> None:
+    """A snapshot that finds no room is told, and what there was of it is gone."""
+    slot = snapshots.Snapshots(tmp_path / "kept", "project").slot("postgres", "words")
+    with _full_disk():
+        slot.save(lambda: io.FileIO(_piped(_data())), "secret", one)
     assert not [*(tmp_path / "kept").iterdir()]
+    finish = slot.save(lambda: io.FileIO(_piped(_data())), "secret", one)
+    with _full_disk():
+        finish()
+    assert not [*(tmp_path / "kept").iterdir()]
+
+
+def test_interrupted_run_leaves_a_whole_snapshot_or_none(tmp_path: Path) -> None:
+    """It does not wait for the compression, which comes to its end or is given up."""
+    wish = services.wishes(Config(engine="embedded"))["postgres"]
+    kept = tmp_path / "kept"
+    with contextlib.suppress(KeyboardInterrupt), Servers(snapshots=snapshots.Snapshots(kept, "project")) as servers:
+        servers.get(wish)
+        servers.built(wish)
+        raise KeyboardInterrupt
+    deadline = time.monotonic() + 20
+    while [path for path in kept.iterdir() if path.is_dir()]:
+        assert time.monotonic() < deadline, [*kept.rglob("*")]
+    for file in kept.iterdir():
+        archive.plain(file, {})
 
 
 def _piped(data: bytes) -> int:

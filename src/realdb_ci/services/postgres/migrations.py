@@ -37,7 +37,8 @@ class Migrations:
             EnvironmentProblem: Alembic is not installed.
             SettingError: Alembic finds no such folders.
         """
-        return hashlib.sha256(self.ini.read_bytes()).hexdigest() + code.scripts_digest(self._folders())
+        folders = self._folders()
+        return hashlib.sha256(self.ini.read_bytes()).hexdigest() + code.scripts_digest(folders)
 
     def make(self, url: str) -> None:
         """Upgrade the empty database at ``url`` to all heads.
