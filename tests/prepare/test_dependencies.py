@@ -152,6 +152,49 @@ def test_pdms_lock_pins_too(tmp_path: Path) -> None:
     assert found.arguments[:2] == ("-r", "pyproject.toml")
 
 
+def test_poetrys_tables_count_without_a_lock(tmp_path: Path) -> None:
+    """A package brings what it needs itself; a project that is none (package-mode = false) asks for all of it."""
+    tables = POETRY + '[tool.poetry.group.dev.dependencies]\npytest = "^8.1"\n' + BUILD
+    package = _plan(_files(tmp_path, pyproject__toml=tables)).arguments
+    assert package == ("--editable", ".", "colorama ; sys_platform == 'win32'", "pytest>=8.1,<9")
+    tables = tables.replace('name = "shelf"', 'name = "shelf"\npackage-mode = false')
+    alone = _plan(_files(tmp_path, pyproject__toml=tables)).arguments
+    assert alone[:2] == ("click>=8,<9", "psycopg[binary]>=3,<4")
+    assert alone[2:] == package[2:]
+
+
+def test_older_tables_of_uv_and_pdm_count(tmp_path: Path) -> None:
+    """And so do groups that uv itself would install by default."""
+    tables = (
+        '[tool.uv]\ndev-dependencies = ["pluggy>=1"]\ndefault-groups = ["checks"]\n'
+        '[tool.pdm.dev-dependencies]\ntest = ["idna"]\n[dependency-groups]\nchecks = []\nother = []\n'
+    )
+    found = _plan(_files(tmp_path, pyproject__toml=tables)).arguments
+    assert found == ("--group", "checks", "idna", "pluggy>=1")
+    every = _plan(_files(tmp_path, pyproject__toml=tables.replace('["checks"]', '"all"'))).arguments
+    assert every[:4] == ("--group", "checks", "--group", "other")
+
+
+@pytest.mark.parametrize("pyproject", ["", "[tool.black]\nline-length = 100\n"])
+@pytest.mark.parametrize(("name", "text"), [("setup.py", ""), ("setup.cfg", "[metadata]\nname = shelf\n")])
+def test_package_of_setuptools_is_installed_with_whatever_extra_for_tests_it_has(
+    name: str, text: str, pyproject: str, tmp_path: Path
+) -> None:
+    """Such a package has no pyproject.toml, or one that only sets up tools."""
+    (tmp_path / name).write_text(text)
+    if pyproject:
+        _files(tmp_path, pyproject__toml=pyproject)
+    found = _plan(tmp_path)
+    assert found.arguments == ("--editable", ".[test,tests,testing,dev]")
+    assert tmp_path / name in found.files
+
+
+def test_setup_cfg_that_only_sets_up_tools_makes_no_package(tmp_path: Path) -> None:
+    """Linters keep their settings there."""
+    (tmp_path / "setup.cfg").write_text("[flake8]\nmax-line-length = 100\n")
+    assert _plan(tmp_path).arguments == ()
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "poetry.lock"])
 def test_broken_file_is_named(name: str, tmp_path: Path) -> None:
     """Not a traceback of a parser."""

@@ -125,19 +125,37 @@ def test_locked_versions_are_installed(make: Make, tmp_path: Path) -> None:
     assert _asked(make(), "import importlib.metadata as m; print(m.version('idna'))") == "3.6"
 
 
-def test_uvs_own_lock_is_installed_as_it_stands(make: Make, home: Path, tmp_path: Path) -> None:
+def test_package_that_only_setup_py_describes_is_installed(make: Make, tmp_path: Path) -> None:
+    """Editable, with its extra for tests; that it lacks others stops nothing."""
+    (tmp_path / "shelf.py").touch()
+    extras = "{'test': ['colorama']}"
+    (tmp_path / "setup.py").write_text(
+        f"from setuptools import setup\nsetup(name='shelf', py_modules=['shelf'], extras_require={extras})\n"
+    )
+    assert _asked(make(), "import shelf, colorama; print(shelf.__file__)") == str(tmp_path / "shelf.py")
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        '[dependency-groups]\ntest=["colorama"]\n',
+        '[tool.uv]\ndev-dependencies=["colorama"]\n',
+        '[tool.uv]\ndefault-groups=["checks"]\n[dependency-groups]\nchecks=["colorama"]\n',
+    ],
+    ids=["group", "older table", "default group"],
+)
+def test_uvs_own_lock_is_installed_as_it_stands(make: Make, home: Path, tmp_path: Path, group: str) -> None:
     """A package project is installed editable, its test group with it, at the versions of the lock."""
     package = tmp_path / "shelf"
     package.mkdir()
     (package / "__init__.py").write_text("HERE = 1\n")
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname="shelf"\nversion="1"\nrequires-python=">=3.11"\ndependencies=["idna<3.7"]\n'
-        '[dependency-groups]\ntest=["iniconfig"]\n[build-system]\nrequires=["hatchling"]\n'
-        'build-backend="hatchling.build"\n'
+        f'{group}[build-system]\nrequires=["hatchling"]\nbuild-backend="hatchling.build"\n'
     )
     environ = {**os.environ, "UV_CACHE_DIR": str(home / "packages")}
     subprocess.run([Path(sys.executable).with_name("uv"), "lock", "-q"], cwd=tmp_path, env=environ, check=True)
     (tmp_path / "pyproject.toml").write_text((tmp_path / "pyproject.toml").read_text().replace("<3.7", ""))
     made = make()
-    code = "import shelf, iniconfig, importlib.metadata as m; print(m.version('idna'), shelf.__file__)"
+    code = "import shelf, colorama, importlib.metadata as m; print(m.version('idna'), shelf.__file__)"
     assert _asked(made, code) == f"3.6 {package / '__init__.py'}"

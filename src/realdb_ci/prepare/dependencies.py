@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from realdb_ci.errors import EnvironmentProblem
-from realdb_ci.prepare import locks
+from realdb_ci.prepare import locks, poetry
 
 # Names under which projects keep what only their tests need.
 TEST_NAMES = ("test", "tests", "testing", "dev")
@@ -25,7 +25,7 @@ class Plan:
         source: what said so, in words for a person.
         arguments: for ``uv pip install``, run in the project's folder.
         constraints: lines of a constraints file.
-        export: arguments for ``uv export``, whose output is then installed too.
+        export: arguments for ``uv export``, whose output is then installed too; None for no export.
         files: the files that decided it, for cache keys and for messages on pins.
         pinned: whether they name the version of every package.
         said: whether they say all there is to say; what a user's own arguments mean is not known.
@@ -34,7 +34,7 @@ class Plan:
     source: str
     arguments: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
-    export: tuple[str, ...] = ()
+    export: tuple[str, ...] | None = None
     files: tuple[Path, ...] = ()
     pinned: bool = False
     said: bool = True
@@ -58,22 +58,23 @@ def plan(project: Path, workspace: Path, install: Sequence[str]) -> Plan:
         return Plan("the input 'install'", tuple(install), files=files, said=False)
     lock = _upwards(project, workspace, "uv.lock")
     if lock is not None and metadata:
-        return Plan(
-            "uv.lock", export=_selection(metadata, "--group", "--extra"), files=(lock, pyproject), pinned=True
-        )
-    for name, roots in (("poetry.lock", locks.poetry_roots), ("pdm.lock", locks.pdm_roots)):
+        exported = (*_flagged("--group", _groups(metadata)), *_flagged("--extra", _extras(metadata)))
+        return Plan("uv.lock", export=exported, files=(lock, pyproject), pinned=True)
+    for name, roots in (("poetry.lock", poetry.roots), ("pdm.lock", locks.pdm_roots)):
         if (project / name).is_file():
             pins = locks.pins(read_toml(project / name), project)
-            arguments = (*_project(metadata), *roots(metadata, TEST_NAMES))
+            arguments = (*_project(project, metadata), *roots(metadata, TEST_NAMES))
             return Plan(name, arguments, pins, files=_there(project / name, pyproject), pinned=True)
     lists = sorted({*project.glob("requirements*.txt"), *project.glob("requirements/*.txt")})
     if lists:
         chosen = [word for path in lists for word in ("-r", str(path.relative_to(project)))]
-        itself = ("--editable", ".") if "build-system" in metadata else ()
+        itself = ("--editable", ".") if _is_package(project, metadata) else ()
         names = ", ".join(str(path.relative_to(project)) for path in lists)
         return Plan(names, (*chosen, *itself), files=(*_included(lists), *_there(pyproject)))
-    if metadata:
-        return Plan("pyproject.toml", _project(metadata), files=(pyproject,))
+    written = (*_there(pyproject), *_setuptools(project))
+    if written:
+        arguments = (*_project(project, metadata), *_older_tables(project, metadata))
+        return Plan(written[0].name, arguments, files=written)
     return Plan("nothing: the project names no dependencies")
 
 
@@ -93,30 +94,60 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _project(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+def _project(project: Path, metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """The project itself, or only what it depends on where it is no package, with its tests' groups and extras."""
-    chosen = _selection(metadata, "--group", "--extra")
-    groups = _only(chosen, "--group")
-    if "build-system" in metadata:
-        extras = ",".join(_only(chosen, "--extra")[1::2])
-        return ("--editable", f".[{extras}]" if extras else ".", *groups)
+    groups, extras = _groups(metadata), _extras(metadata)
+    if _is_package(project, metadata):
+        if "project" not in metadata and "poetry" not in metadata.get("tool", {}):
+            # What setup.py offers only running it would tell; to ask for an extra that is not there is a warning.
+            extras = list(TEST_NAMES)
+        return ("--editable", f".[{','.join(extras)}]" if extras else ".", *_flagged("--group", groups))
     if "project" in metadata:
-        return ("-r", "pyproject.toml", *chosen)
-    return groups
+        return ("-r", "pyproject.toml", *_flagged("--group", groups), *_flagged("--extra", extras))
+    return _flagged("--group", groups)
 
 
-def _selection(metadata: Mapping[str, Any], group: str, extra: str) -> tuple[str, ...]:
-    groups = metadata.get("dependency-groups", {})
-    extras = metadata.get("project", {}).get("optional-dependencies", {})
+def _is_package(project: Path, metadata: Mapping[str, Any]) -> bool:
+    """Whether it can be installed; each tool has a word of its own for a project that is only worked in."""
+    tool = metadata.get("tool", {})
+    words = (("uv", "package"), ("poetry", "package-mode"), ("pdm", "distribution"))
+    told = [tool.get(name, {}).get(word) for name, word in words]
+    return False not in told and ("build-system" in metadata or bool(_setuptools(project)) or True in told[:1])
+
+
+def _setuptools(project: Path) -> tuple[Path, ...]:
+    """What made a package before there was pyproject.toml."""
+    configuration = project / "setup.cfg"
+    describes = configuration.is_file() and "[metadata]" in configuration.read_text(
+        encoding="utf-8", errors="replace"
+    )
+    return _there(project / "setup.py", *([configuration] if describes else []))
+
+
+def _older_tables(project: Path, metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tests need by tables that are older than the standard ones."""
     return (
-        *(word for name in TEST_NAMES if name in groups for word in (group, name)),
-        *(word for name in TEST_NAMES if name in extras for word in (extra, name)),
+        *poetry.requirements(metadata, TEST_NAMES, project, main=not _is_package(project, metadata)),
+        *locks.pdm_roots(metadata, TEST_NAMES),
+        *metadata.get("tool", {}).get("uv", {}).get("dev-dependencies", ()),
     )
 
 
-def _only(words: Sequence[str], flag: str) -> tuple[str, ...]:
-    pairs = zip(words[::2], words[1::2], strict=True)
-    return tuple(word for pair in pairs if pair[0] == flag for word in pair)
+def _groups(metadata: Mapping[str, Any]) -> list[str]:
+    groups = metadata.get("dependency-groups", {})
+    default = metadata.get("tool", {}).get("uv", {}).get("default-groups", ())
+    names = dict.fromkeys((*TEST_NAMES, *(groups if default == "all" else default)))
+    return [name for name in names if name in groups]
+
+
+def _extras(metadata: Mapping[str, Any]) -> list[str]:
+    poetrys = metadata.get("tool", {}).get("poetry", {}).get("extras", {})
+    known = {**metadata.get("project", {}).get("optional-dependencies", {}), **poetrys}
+    return [name for name in TEST_NAMES if name in known]
+
+
+def _flagged(flag: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word for name in names for word in (flag, name))
 
 
 def _upwards(start: Path, top: Path, name: str) -> Path | None:

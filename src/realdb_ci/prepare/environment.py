@@ -119,11 +119,11 @@ class Maker:
     def _install(self, order: Order, interpreter: Path) -> None:
         plan = order.plan
         words = list(plan.arguments)
-        if plan.export:
+        if plan.export is not None:
             exported = self._uv.home / "exported.txt"
             self._uv.run(
                 order.project,
-                ("export", "--quiet", "--frozen", "--no-default-groups", *plan.export, "-o", str(exported)),
+                ("export", "--quiet", "--frozen", *plan.export, "-o", str(exported)),
                 "uv.lock of the project cannot be used",
                 "Run 'uv lock' and commit the result.",
             )

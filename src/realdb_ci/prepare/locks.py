@@ -7,7 +7,7 @@ resolved by the installer, which older lock files leave no other way to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,6 @@ def pins(lock: Mapping[str, Any], project: Path) -> tuple[str, ...]:
     versions = Counter(str(one["name"]).lower() for one in packages if not one.get("extras"))
     lines = (_pin(one, project) for one in packages if versions[str(one["name"]).lower()] == 1)
     return tuple(dict.fromkeys(line for line in lines if line))
-
-
-def poetry_roots(metadata: Mapping[str, Any], test_names: Sequence[str]) -> tuple[str, ...]:
-    """What the project and its tests ask for in Poetry's own tables, by name: versions come from the lock."""
-    poetry = metadata.get("tool", {}).get("poetry", {})
-    groups = poetry.get("group", {})
-    tables = [poetry.get("dependencies", {}), poetry.get("dev-dependencies", {})]
-    tables += [groups[name].get("dependencies", {}) for name in test_names if name in groups]
-    return tuple(
-        dict.fromkeys(root for table in tables for name, value in table.items() for root in _root(name, value))
-    )
 
 
 def pdm_roots(metadata: Mapping[str, Any], test_names: Sequence[str]) -> tuple[str, ...]:
@@ -59,15 +48,3 @@ def _pin(package: Mapping[str, Any], project: Path) -> str:
     if url:
         return f"{name} @ {url}"
     return f"{name}=={package['version']}" if "version" in package else ""
-
-
-def _root(name: str, value: Any) -> Iterator[str]:
-    if name == "python":
-        return
-    for one in value if isinstance(value, list) else [value]:
-        table = one if isinstance(one, dict) else {}
-        if table.get("optional"):
-            continue
-        extras = f"[{','.join(table['extras'])}]" if table.get("extras") else ""
-        marker = f" ; {table['markers']}" if table.get("markers") else ""
-        yield f"{name}{extras}{marker}"
