@@ -194,50 +194,62 @@ engine.dispose()
 """
 
 
-# Where env.py is, where the migrations are, and how alembic.ini says so.
-LAYOUTS = {
-    "folder": ("migrations", "migrations/versions", "script_location = migrations"),
-    "package": ("shop/migrations", "shop/migrations/versions", "script_location = shop:migrations"),
-    "elsewhere": ("migrations", "changes", "script_location = migrations\nversion_locations = %(here)s/changes"),
-}
+def _passes(pytester: pytest.Pytester, columns: list[str], *, kept: bool) -> None:
+    """The tests see these columns, on the server of a snapshot or on a new one."""
+    pytester.makepyfile(
+        test_shelf="from sqlalchemy import inspect\n"
+        "def test_it(db_session):\n"
+        "    found = inspect(db_session.connection()).get_columns('shelf')\n"
+        f"    assert [one['name'] for one in found] == {columns}\n"
+    )
+    flags = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "--realdb-schema=alembic.ini")
+    done = pytester.runpytest_subprocess(*flags)
+    done.assert_outcomes(passed=1)
+    assert ("from a snapshot" in _said(done)) == kept
 
 
-@pytest.mark.parametrize(("scripts", "versions", "says"), LAYOUTS.values(), ids=LAYOUTS)
-def test_changed_migration_never_gives_the_old_schema(
-    pytester: pytest.Pytester, cache: Path, scripts: str, versions: str, says: str
-) -> None:
+def test_changed_migration_never_gives_the_old_schema(pytester: pytest.Pytester, cache: Path) -> None:
     """A migration changed in place, and one that is added: the tests see the new columns each time."""
-
-    def passes(columns: list[str], *, kept: bool) -> None:
-        pytester.makepyfile(
-            test_shelf="from sqlalchemy import inspect\n"
-            "def test_it(db_session):\n"
-            "    found = inspect(db_session.connection()).get_columns('shelf')\n"
-            f"    assert [one['name'] for one in found] == {columns}\n"
-        )
-        flags = ("-p", "no:cacheprovider", "--realdb-engine=embedded", "--realdb-schema=alembic.ini")
-        done = pytester.runpytest_subprocess(*flags)
-        done.assert_outcomes(passed=1)
-        assert ("from a snapshot" in _said(done)) == kept
-
-    ini = f"[alembic]\nprepend_sys_path = .\npath_separator = os\n{says}\n"
-    (pytester.path / "alembic.ini").write_text(ini)
-    for folder in (scripts, versions):
-        (pytester.path / folder).mkdir(parents=True, exist_ok=True)
-    (pytester.path / "shop").mkdir(exist_ok=True)
-    (pytester.path / "shop/__init__.py").write_text("")
-    (pytester.path / scripts / "env.py").write_text(MIGRATION_ENV)
-    first, second = (pytester.path / versions / name for name in ("first.py", "second.py"))
-    first.write_text(MIGRATION)
-    passes(["name"], kept=False)
-    passes(["name"], kept=True)
-    first.write_text(MIGRATION.replace("name text", "name text, pages int"))
-    passes(["name", "pages"], kept=True)  # the server is, the schema is not
+    (pytester.path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    versions = pytester.mkdir("migrations") / "versions"
+    versions.mkdir()
+    (versions.parent / "env.py").write_text(MIGRATION_ENV)
+    (versions / "first.py").write_text(MIGRATION)
+    _passes(pytester, ["name"], kept=False)
+    _passes(pytester, ["name"], kept=True)
+    (versions / "first.py").write_text(MIGRATION.replace("name text", "name text, pages int"))
+    _passes(pytester, ["name", "pages"], kept=True)  # the server is, the schema is not
     added = MIGRATION.replace('"1", None', '"2", "1"').replace(
         "CREATE TABLE shelf (name text)", "ALTER TABLE shelf ADD size int"
     )
-    second.write_text(added.replace("INSERT INTO shelf VALUES ('first')", "SELECT 1"))
-    passes(["name", "pages", "size"], kept=True)
+    (versions / "second.py").write_text(added.replace("INSERT INTO shelf VALUES ('first')", "SELECT 1"))
+    _passes(pytester, ["name", "pages", "size"], kept=True)
+
+
+# How alembic.ini or pyproject.toml says where env.py is and where the migrations are.
+PLACES = {
+    "a package": ("shop/scripts", "shop/scripts/versions", "script_location = shop:scripts", ""),
+    "elsewhere": ("scripts", "changes", "script_location = scripts\nversion_locations = %(here)s/changes", ""),
+    "pyproject": ("scripts", "scripts/versions", "", '[tool.alembic]\nscript_location = "%(here)s/scripts"\n'),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_changed_migration_is_noticed_wherever_alembic_finds_it(
+    pytester: pytest.Pytester, cache: Path, place: str
+) -> None:
+    """In a package, in folders of their own, and where pyproject.toml names them."""
+    scripts, versions, says, pyproject = PLACES[place]
+    (pytester.path / "alembic.ini").write_text(f"[alembic]\nprepend_sys_path = .\npath_separator = os\n{says}\n")
+    (pytester.path / "pyproject.toml").write_text(pyproject)
+    for folder in ("shop", scripts, versions):
+        (pytester.path / folder).mkdir(parents=True, exist_ok=True)
+    (pytester.path / "shop" / "__init__.py").touch()
+    (pytester.path / scripts / "env.py").write_text(MIGRATION_ENV)
+    (pytester.path / versions / "first.py").write_text(MIGRATION)
+    _passes(pytester, ["name"], kept=False)
+    (pytester.path / versions / "first.py").write_text(MIGRATION.replace("name text", "name text, pages int"))
+    _passes(pytester, ["name", "pages"], kept=True)
 
 
 def test_another_version_of_a_package_builds_again(pytester: pytest.Pytester, run: Run) -> None:

@@ -102,12 +102,18 @@ class Migrations:
                 why="a schema that ends in .ini is the path of Alembic's configuration, from the project's folder",
                 remedy='Write its path, as in schema = "alembic.ini".',
             )
-        config = Config(self.ini)
-        folder = config.get_main_option("script_location") or ""
+        # Since version 1.16 a part of it may stand in pyproject.toml, which alembic itself takes from beside it.
+        toml = self.ini.with_name("pyproject.toml")
+        if hasattr(Config, "get_alembic_option"):
+            config = Config(self.ini, toml_file=toml)
+            folder = config.get_alembic_option("script_location") or ""
+        else:
+            config = Config(self.ini)
+            folder = config.get_main_option("script_location") or ""
         if not folder:
             raise SettingError(
                 f"{self.ini} names no migrations",
-                why="it has no script_location",
+                why="it has no script_location, nor has [tool.alembic] in pyproject.toml",
                 remedy="Add script_location = <folder of env.py> to its section [alembic].",
             )
         # Relative paths count from where alembic is called: the ini's folder, by custom.
