@@ -159,3 +159,25 @@ def test_uvs_own_lock_is_installed_as_it_stands(make: Make, home: Path, tmp_path
     made = make()
     code = "import shelf, colorama, importlib.metadata as m; print(m.version('idna'), shelf.__file__)"
     assert _asked(made, code) == f"3.6 {package / '__init__.py'}"
+
+
+def test_member_of_a_workspace_is_installed_with_those_it_needs(make: Make, home: Path, tmp_path: Path) -> None:
+    """uv.lock lies above the project, and the paths in it start there."""
+    built = '[build-system]\nrequires=["hatchling"]\nbuild-backend="hatchling.build"\n'
+    members = {
+        "shop": 'dependencies=["shelf"]\n[tool.uv.sources]\nshelf={workspace=true}\n',
+        "shelf": "dependencies=[]\n",
+    }
+    (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers=["members/*"]\n')
+    for name, text in members.items():
+        package = tmp_path / "members" / name / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        about = f'[project]\nname="{name}"\nversion="1"\nrequires-python=">=3.11"\n{text}{built}'
+        (package.parent / "pyproject.toml").write_text(about)
+    environ = {**os.environ, "UV_CACHE_DIR": str(home / "packages")}
+    subprocess.run([Path(sys.executable).with_name("uv"), "lock", "-q"], cwd=tmp_path, env=environ, check=True)
+    shop = tmp_path / "members" / "shop"
+    made = make(project=shop, plan=dependencies.plan(shop, tmp_path, ()))
+    files = [str(tmp_path / "members" / name / name / "__init__.py") for name in members]
+    assert _asked(made, "import shop, shelf; print(shop.__file__, shelf.__file__)").split() == files

@@ -25,6 +25,7 @@ class Plan:
         source: what said so, in words for a person.
         arguments: for ``uv pip install``, run in the project's folder.
         constraints: lines of a constraints file.
+        root: where relative paths of the export start: the folder of the lock file.
         export: arguments for ``uv export``, whose output is then installed too; None for no export.
         files: the files that decided it, for cache keys and for messages on pins.
         pinned: whether they name the version of every package.
@@ -34,6 +35,7 @@ class Plan:
     source: str
     arguments: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    root: Path | None = None
     export: tuple[str, ...] | None = None
     files: tuple[Path, ...] = ()
     pinned: bool = False
@@ -59,7 +61,7 @@ def plan(project: Path, workspace: Path, install: Sequence[str]) -> Plan:
     lock = _upwards(project, workspace, "uv.lock")
     if lock is not None and metadata:
         exported = (*_flagged("--group", _groups(metadata)), *_flagged("--extra", _extras(metadata)))
-        return Plan("uv.lock", export=exported, files=(lock, pyproject), pinned=True)
+        return Plan("uv.lock", root=lock.parent, export=exported, files=(lock, pyproject), pinned=True)
     for name, roots in (("poetry.lock", poetry.roots), ("pdm.lock", locks.pdm_roots)):
         if (project / name).is_file():
             pins = locks.pins(read_toml(project / name), project)

@@ -134,7 +134,7 @@ class Maker:
             return
         ours = self._file("ours.txt", [f"realdb-ci @ {self.wheel.as_uri()}"])
         self._uv.run(
-            order.project,
+            plan.root or order.project,
             ("pip", "install", "--python", str(interpreter), "--overrides", str(ours), *words),
             "The project's dependencies cannot be installed",
             f"They come from {plan.source}; the lines above say what does not fit.",
