@@ -191,6 +191,9 @@ class Hub:
 
     def pytest_terminal_summary(self) -> None:
         """Say which databases were kept, and keep their servers until the reader is done."""
+        settle = getattr(self.__dict__.get("_source"), "settle", None)
+        if settle is not None:
+            settle()
         for line in self._late:
             self._say(line)
         self._kept.tell()

@@ -110,6 +110,10 @@ class Servers:
             finish = self._future(wish).result().keep()
             self._finishing.submit(self._finish, wish, finish)
 
+    def settle(self) -> None:
+        """Wait until what was copied is kept for the next run, or until its trouble has been told."""
+        self._finishing.submit(lambda: None).result()  # one thread takes them in their order
+
     def _finish(self, wish: Wish, finish: Callable[[], None]) -> None:
         with self._told(wish):
             finish()

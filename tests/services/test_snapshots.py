@@ -522,6 +522,20 @@ def test_two_runs_at_once_do_not_disturb_each_other(pytester: pytest.Pytester, r
     assert _said(run()).endswith(", from a snapshot")
 
 
+def test_trouble_that_comes_late_is_told(pytester: pytest.Pytester, run: Run, cache: Path) -> None:
+    """What fails while tests run, as on a disk that fills, is in the summary, and no test is the worse for it."""
+    pytester.makeconftest(
+        "import time\n"
+        "from realdb_ci import archive\n"
+        "def full(*_):\n"
+        "    time.sleep(2)  # a slow disk\n"
+        "    raise OSError('no space left')\n"
+        "archive.repack = full\n"
+    )
+    assert "postgres: snapshot not kept: no space left" in run().stdout.str()
+    assert not [*cache.iterdir()]
+
+
 def test_killed_run_leaves_no_half_snapshot(pytester: pytest.Pytester, cache: Path) -> None:
     """The guard takes away what was being written."""
     pytester.makeconftest(
