@@ -71,14 +71,19 @@ def test_requirements_files_are_taken_together(tmp_path: Path) -> None:
     assert found == ("-r", "requirements/test.txt", "-r", "requirements-dev.txt", "--editable", ".")
 
 
-def test_lock_of_a_workspace_above_counts(tmp_path: Path) -> None:
-    """In a monorepo uv.lock lies at the top; the search ends at the checkout."""
-    member = tmp_path / "packages" / "a"
-    member.mkdir(parents=True)
-    _files(member, pyproject__toml=PROJECT)
+def test_lock_of_a_workspace_above_counts_for_its_members(tmp_path: Path) -> None:
+    """In a monorepo uv.lock lies at the top; the search ends at the checkout, and others have nothing from it."""
+    _files(tmp_path, pyproject__toml='[tool.uv.workspace]\nmembers = ["packages/*"]\nexclude = ["packages/c"]\n')
     (tmp_path / "uv.lock").touch()
-    assert dependencies.plan(member, tmp_path, ()).export == ("--group", "dev", "--extra", "tests")
-    assert dependencies.plan(member, member, ()).source == "pyproject.toml"
+    members = [tmp_path / name for name in ("packages/a", "packages/c", "samples/b")]
+    for member in members:
+        member.mkdir(parents=True)
+        _files(member, pyproject__toml=PROJECT)
+    found = dependencies.plan(members[0], tmp_path, ())
+    assert found.export == ("--group", "dev", "--extra", "tests")
+    assert found.root == tmp_path
+    assert dependencies.plan(members[0], members[0], ()).source == "pyproject.toml"
+    assert [dependencies.plan(one, tmp_path, ()).source for one in members[1:]] == ["pyproject.toml"] * 2
 
 
 POETRY = """

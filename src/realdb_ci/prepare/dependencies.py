@@ -58,7 +58,7 @@ def plan(project: Path, workspace: Path, install: Sequence[str]) -> Plan:
     if install:
         files = _there(pyproject, *_included(_named(project, install)))
         return Plan("the input 'install'", tuple(install), files=files, said=False)
-    lock = _upwards(project, workspace, "uv.lock")
+    lock = _uv_lock(project, workspace)
     if lock is not None and metadata:
         exported = (*_flagged("--group", _groups(metadata)), *_flagged("--extra", _extras(metadata)))
         return Plan("uv.lock", root=lock.parent, export=exported, files=(lock, pyproject), pinned=True)
@@ -152,13 +152,23 @@ def _flagged(flag: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for name in names for word in (flag, name))
 
 
-def _upwards(start: Path, top: Path, name: str) -> Path | None:
-    for folder in (start, *start.parents):
-        if (folder / name).is_file():
-            return folder / name
-        if folder == top:
+def _uv_lock(project: Path, workspace: Path) -> Path | None:
+    """The project's own, or that of the uv workspace above which it is a member of."""
+    for folder in (project, *project.parents):
+        if (folder / "uv.lock").is_file() and (folder == project or project in _members(folder)):
+            return folder / "uv.lock"
+        if folder == workspace:
             break
     return None
+
+
+def _members(folder: Path) -> set[Path]:
+    """https://docs.astral.sh/uv/concepts/projects/workspaces/."""
+    told = read_toml(folder / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
+    named, excluded = (
+        {path for pattern in told.get(word, ()) for path in folder.glob(pattern)} for word in ("members", "exclude")
+    )
+    return named - excluded
 
 
 def _named(project: Path, words: Sequence[str]) -> list[Path]:
