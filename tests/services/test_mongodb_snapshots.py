@@ -504,7 +504,8 @@ def _keep_whatever_is_in_it(bench: Bench, server: Server) -> None:
     one = contract.Run()
     with backup.still(server.url):
         process = subprocess.Popen([*words, *command.command], stdout=subprocess.PIPE)
-        _slot(bench).save(lambda: Output(process), str(urlsplit(server.url).password), one)
+        finish = _slot(bench).save(lambda: Output(process), str(urlsplit(server.url).password), one)
+    finish()
     one.close()
 
 
