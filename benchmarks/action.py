@@ -1,6 +1,6 @@
 """How long the Action takes from ``docker run`` to the first test, as ratios within one run of this program.
 
-    python benchmarks/action.py [--image postgres:17-alpine] [--rounds 3] [--rate 20]
+    python benchmarks/action.py [--image postgres:17-alpine] [--rounds 3] [--rate 60 --index URL]
 
 The Action runs as GitHub's runner would run it (tests/runner), on fixtures/bookshelf, with a registry and a cache
 service on this machine; its own image is built before. Rounds alternate between
@@ -14,7 +14,8 @@ minutes, as this program does, makes new ones slowly: ext4 passes over the inode
 machines of hosted runners are new; ``--disk`` measures it nevertheless.
 
 The registry is on this machine, so that a pull is work for its processors alone, and there is little that could be
-done meanwhile. ``--rate`` has it send that many megabytes a second at most, as one across a network does.
+done meanwhile. ``--rate`` has it send that many megabytes a second at most, as one across a network does, and with
+``--index`` a package index as well, which is that one's content and answers ten milliseconds after it was asked.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,12 +44,15 @@ from cache_service import Store, serving  # noqa: E402
 from copies import Copies  # noqa: E402
 from copies import serving as serving_images  # noqa: E402
 from imitation import DOCKER, GATEWAY, Machine  # noqa: E402
+from index import serving as serving_packages  # noqa: E402
 from load import Load  # noqa: E402
 from projects import alternated  # noqa: E402
 from tables import circumstances, markdown, verdict  # noqa: E402
 
 MIRROR = os.environ.get("REALDB_CI_MIRROR", "localhost:5000")
 SAMPLE = "bookshelf"
+# Seconds that the index takes to answer.
+LATENCY = 0.01
 WORK = "work of all processors until then: s"
 COLD, SERIAL, WARM = "cold", "one after another", "warm"
 # Stands in for the image's entry point.
@@ -77,12 +81,14 @@ class Place:
         registry: what has the database's image.
         copies: what the registry serves.
         imposed: options of ``docker run``.
+        environ: variables for the Action.
         pulled: tags that the daemon has got.
     """
 
     registry: str
     copies: Copies
     imposed: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
     pulled: list[str] = field(default_factory=list)
 
     def new(self) -> str:
@@ -115,7 +121,8 @@ class Measured:
 
 def measure(work: Path, cache: str, place: Place, tag: str, *options: str) -> Measured:
     """Run the Action once on a fresh machine, with these options of ``docker run`` beside the place's."""
-    environ = {"REALDB_CI_MIRROR": place.registry, "RYUK_CONTAINER_IMAGE": f"{MIRROR}/ryuk:0.8.1"}
+    images = {"REALDB_CI_MIRROR": place.registry, "RYUK_CONTAINER_IMAGE": f"{MIRROR}/ryuk:0.8.1"}
+    environ = {**images, **place.environ}
     machine = Machine(work, IMAGE, environ=environ, cache=cache, imposed=(*place.imposed, *options))
     machine.check_out(ROOT / "fixtures" / SAMPLE)
     began = time.time()
@@ -160,6 +167,7 @@ def runs(rounds: int, place: Place) -> dict[str, list[Measured]]:
                 with folder() as work:
                     return measure(work, url, place, kept)
 
+        cold()  # fills what is kept between runs by others than the Action: the daemon, the index
         ways: dict[str, Callable[[], Measured]] = {COLD: cold, SERIAL: lambda: cold(*serially), WARM: warm}
         for _, way in alternated(list(ways), rounds):
             took[way].append(ways[way]())
@@ -196,6 +204,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--disk", action="store_true", help="make the project's environment on the disk")
     parser.add_argument("--rate", type=float, default=0.0, metavar="MB/S", help="what the registry sends at most")
+    parser.add_argument("--index", metavar="URL", help="a package index to be as far away; needs --rate")
     options = parser.parse_args()
     rounds, imposed = options.rounds, () if options.disk else ("--tmpfs", "/var/cache:exec")
     base = os.environ.get("REALDB_CI_PYTHON_BASE")
@@ -207,11 +216,14 @@ def main() -> None:
     with folder() as files:
         files.mkdir()
         copies = Copies(f"{MIRROR}/{options.image}", files)
-        with serving_images(copies, options.rate * 1e6) as registry:
-            place = Place(registry, copies, imposed)
+        rate = options.rate * 1e6
+        indexed = serving_packages(options.index, GATEWAY, rate, LATENCY) if options.index else nullcontext()
+        with serving_images(copies, rate) as registry, indexed as index:
+            place = Place(registry, copies, imposed, {"UV_DEFAULT_INDEX": index} if index else {})
             took = runs(rounds, place)
             place.forget()
     far = f"a registry that sends {options.rate:g} MB/s" if options.rate else "a registry on this machine"
+    far += ", packages from an index that does, too" if options.index else ""
     print(f"{rounds} rounds, {options.image} ({copies.size / 1e6:.0f} MB) from {far}, {circumstances()}\n")
     medians = {
         way: [
