@@ -18,9 +18,13 @@ if [ -z "$python" ]; then
 fi
 echo "::group::realdb-ci itself"
 "$python" -m venv --clear --without-pip "$home"
-pip=("$python" -m pip --python "$home/bin/python" --disable-pip-version-check)
+own=$home/bin/python
+if [ ! -e "$own" ]; then
+    own=$home/Scripts/python.exe # Windows
+fi
+pip=("$python" -m pip --python "$own" --disable-pip-version-check)
 "${pip[@]}" install --quiet --require-hashes -r "$source/requirements/action.txt"
 "${pip[@]}" install --quiet "${source}[embedded]"
 "${pip[@]}" wheel --quiet --no-deps --wheel-dir "$home/wheels" "$source"
 echo "::endgroup::"
-exec "$home/bin/python" -I -u "$source/entrypoint.py"
+exec "$own" -I -u "$source/entrypoint.py"

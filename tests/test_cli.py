@@ -133,6 +133,8 @@ BAD_INPUT = {
     "wrong URL": (["--services", "postgres=mysql://h/d"], 2, ["not one of PostgreSQL", "postgresql://"]),
     "unknown engine": (["--engine", "podman"], 2, ["podman", "auto"]),
     "unknown option": (["--frobnicate"], 2, ["--frobnicate"]),
+    "pytest's option": (["--", "--nope"], 2, ["pytest refused its arguments", "unrecognized arguments: --nope"]),
+    "pytest's path": (["--", "nowhere/test_it.py"], 2, ["pytest refused", "not found: nowhere/test_it.py"]),
     "port refused": (["--services", "postgres=postgresql://u:secret@127.0.0.1:1/d"], 3, ["127.0.0.1:1", "refused"]),
     "no daemon": (["--engine", "docker"], 3, ["Docker daemon does not answer", "DOCKER_HOST"]),
 }
@@ -195,13 +197,46 @@ def test_wrong_password_exits_3_and_other_tests_are_reported(realdb: Realdb, pro
     assert sorted(case.outcome for case in inner.cases) == ["error", "passed"]
 
 
+def test_record_survives_tests_that_clean_up_the_checkout(realdb: Realdb, project: Path) -> None:
+    """What ``git clean`` removes within a suite is there when it has ended."""
+    (project / "test_shelf.py").write_text(
+        "import shutil\ndef test_before(): pass\n"
+        "def test_cleans(): shutil.rmtree('../.realdb-ci')\n"
+        "def test_fails(db_session): assert False\n",
+        encoding="utf-8",
+    )
+    done = realdb("run", project, "--engine", "embedded")
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "2 passed" in done.stdout
+    (one,) = results.read(project.parent / ".realdb-ci" / "events.jsonl").suites
+    assert one.finished
+    assert one.servers
+
+
+def test_project_that_loads_no_plugin_by_itself_has_ours(realdb: Realdb, project: Path) -> None:
+    """Switched off entry points do not switch us off, and there is nothing to warn of."""
+    done = realdb("run", project, "--engine", "embedded", "--", "-W", "error", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert done.returncode == 0, done.stdout
+
+
+def test_conftest_that_cannot_be_imported_is_named(realdb: Realdb, project: Path) -> None:
+    """Pytest takes it for a usage error; the reason is in the report."""
+    (project / "conftest.py").write_text("import nowhere\n", encoding="utf-8")
+    done = realdb("run", project)
+    assert done.returncode == 2
+    summary = (project.parent / ".realdb-ci" / "summary.md").read_text(encoding="utf-8")
+    assert "No module named 'nowhere'" in summary
+
+
 @pytest.mark.parametrize(("name", "why"), [("nowhere", "does not exist"), ("shelf/test_shelf.py", "it is a file")])
 def test_project_that_is_no_folder_exits_2(realdb: Realdb, project: Path, name: str, why: str) -> None:
     """The folder is named with what is wrong about it."""
-    done = realdb("run", name)
-    assert done.returncode == 2
-    assert name in done.stderr
-    assert why in done.stderr
+    for command in ("run", "doctor"):
+        done = realdb(command, name)
+        assert done.returncode == 2
+        assert name in done.stderr
+        assert why in done.stderr
 
 
 def test_project_without_tests_exits_1_and_says_so(realdb: Realdb, project: Path) -> None:

@@ -37,8 +37,18 @@ def test_services_of_all_sources_add_up(project: Path) -> None:
 
 def test_texts_are_split_at_commas_and_lines() -> None:
     """An environment variable may hold several services."""
-    config = Config.load(Path("nowhere"), {"REALDB_CI_SERVICES": "postgres:17, mongo:7.0\nmongodb"}, {})
+    config = Config.load(
+        Path("nowhere"), {"REALDB_CI_SERVICES": "postgres:17, mongo:7.0\n# a comment\nmongodb"}, {}
+    )
     assert config.services == ("postgres:17", "mongo:7.0", "mongodb")
+
+
+def test_url_is_not_split_at_the_commas_between_its_hosts() -> None:
+    """An entry with a URL is one service."""
+    url = "mongodb=mongodb://a:1,b:2/?replicaSet=x"
+    for services in (url, f"{url}\npostgres:17"):
+        assert Config.load(Path("nowhere"), {"REALDB_CI_SERVICES": services}, {}).services[0] == url
+    assert Config.load(Path("nowhere"), {}, {"services": (url,)}).services == (url,)
 
 
 def test_empty_variable_counts_as_not_set(project: Path) -> None:

@@ -11,8 +11,8 @@ import realdb_ci
 SOURCE = Path(realdb_ci.__file__).parent
 # What each room or module may import of ours, beside itself.
 LEAVES = {"errors", "results"}
-SERVICES = LEAVES | {"config", "services"}
-ENGINES = LEAVES | {"archive", "services", "engines"}
+SERVICES = LEAVES | {"config", "services", "processes"}
+ENGINES = LEAVES | {"archive", "services", "engines", "processes"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
@@ -21,7 +21,7 @@ ALLOWED = {
     "services": SERVICES,
     "engines": ENGINES,
     "recorder": {"errors", "anchors", "timing"},
-    "timing": LEAVES | {"hub", "suite"},
+    "timing": LEAVES | {"hub", "suite", "processes"},
     "anchors": set(),
     "doubles": {"errors", "services"},
     "factories": {"errors", "services"},
@@ -34,12 +34,13 @@ ALLOWED = {
     "broker": {"errors", "services", "servers"},
     "archive": set(),
     "kept": set(),
-    "needs": {"services"},
+    "needs": {"errors", "services"},
     "hub": {"errors", "config", "kept", "needs", "doubles", "engines", "services", "servers", "broker", "recorder"},
     "evidence": {"errors", "hub"},
     "progress": {"engines"},
-    "suite": {"errors"},
+    "suite": {"errors", "processes"},
     "signals": set(),
+    "processes": set(),
     "doctor": {"errors", "config", "services", "engines"},
     "run": {
         "errors",
@@ -57,14 +58,27 @@ ALLOWED = {
     },
     "inputs": {"errors", "config"},
     "runner": set(),
-    "prepare": LEAVES | {"archive", "config", "inputs", "services", "doubles", "engines", "timing"},
+    "prepare": LEAVES | {"archive", "processes", "config", "inputs", "services", "doubles", "engines", "timing"},
     "base": {"results", "github", "prepare", "timing"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES
     | {"config", "inputs", "services", "engines", "servers", "broker", "suite", "run", "runner", "prepare", "step"}
     | {"github", "timing", "signals", "base"},
     "only": set(),
-    "plugin": {"only", "errors", "config", "services", "hub", "evidence", "timing", "recorder", "anchors"},
+    "share": set(),
+    "plugin": {
+        "only",
+        "share",
+        "signals",
+        "errors",
+        "config",
+        "services",
+        "hub",
+        "evidence",
+        "timing",
+        "recorder",
+        "anchors",
+    },
     "cli": {"errors", "config", "run", "report", "doctor", "signals"},
     "__main__": {"cli"},
 }

@@ -26,6 +26,7 @@ from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.servers import Servers
+from realdb_ci.services import urls
 from realdb_ci.step import Step
 from realdb_ci.timing import again
 
@@ -110,7 +111,9 @@ class Job:
         project, seen = inputs.project(step.workspace), border.visible(step.environ, inputs.token)
         flags = {"engine": inputs.engine or None, "services": inputs.services}
         config = Config.load(settings_root(project), seen, flags)
-        services.wishes(config)
+        for wish in services.wishes(config).values():
+            for secret in urls.secrets_of(wish.url or ""):
+                step.log.mask(secret)
         out = inputs.out(step.workspace)
         events = run.fresh(out)
         step.out = out
@@ -153,8 +156,9 @@ def _work(step: Step, inputs: Inputs) -> int:
                 servers.begin(wishes[service])
             made = _environment(step, job, plan, stores)
         child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
-        returncode = suite.run(child, step.log.write, servers.end_if_killed)
-        code = run.exit_code(returncode, job.project, job.events)
+        with run.recorded_safely(job.events):
+            ended = suite.run(child, step.log.write, servers.end_if_killed)
+        code = run.exit_code(ended, job.project, job.events)
         timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
         known = base.known(name, github, stores, step.log.line)
         run.compare(job.events, replace(known, whole=inputs.shard is None), timed)

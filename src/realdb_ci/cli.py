@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from realdb_ci import __version__, signals
-from realdb_ci.config import ENGINE_CHOICES
+from realdb_ci.config import ENGINE_CHOICES, texts
 from realdb_ci.errors import RealdbError
 
 
@@ -136,5 +136,4 @@ def main() -> None:
 
 def _split(flags: dict[str, Any]) -> dict[str, Any]:
     """The flags with ``--services a,b`` taken apart."""
-    texts = [piece.strip() for text in flags["services"] for piece in text.split(",")]
-    return {**flags, "services": tuple(filter(None, texts))}
+    return {**flags, "services": texts(flags["services"])}

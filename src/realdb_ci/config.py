@@ -32,12 +32,19 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    """A list of texts; one text may hold several, split at commas and line ends."""
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of texts; one text may hold several, split at line ends, and at commas where there is no URL.
+
+    Lines that begin with # are comments.
+
+    Raises:
+        TypeError: it is neither a text nor a list of texts.
+    """
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
         raise TypeError('it is a list of texts, as in ["postgres:17", "mongo:7.0"]')
-    pieces = (piece.strip() for one in given for piece in one.replace("\n", ",").split(","))
+    lines = (line for one in given for line in one.splitlines() if not line.lstrip().startswith("#"))
+    pieces = (piece.strip() for line in lines for piece in ([line] if "://" in line else line.split(",")))
     return tuple(piece for piece in pieces if piece)
 
 
@@ -73,6 +80,16 @@ def _count(value: Any) -> int:
     if isinstance(value, bool | float) or number < 0:
         raise ValueError("it is a whole number, 0 or more")
     return number
+
+
+def check_folder(project: Path) -> None:
+    """Raise SettingError where there is no such project."""
+    if not project.is_dir():
+        raise SettingError(
+            f"The project {str(project)!r} is not a folder",
+            why="it does not exist" if not project.exists() else "it is a file",
+            remedy="Name the folder that holds the project's tests.",
+        )
 
 
 def settings_root(start: Path) -> Path:
@@ -130,10 +147,10 @@ class Config:
     """
 
     engine: str = _setting("auto", _engine)
-    services: tuple[str, ...] = _setting((), _texts)
+    services: tuple[str, ...] = _setting((), texts)
     schema: str = _setting("", _text)
     seed: str = _setting("", _text)
-    extensions: tuple[str, ...] = _setting((), _texts)
+    extensions: tuple[str, ...] = _setting((), texts)
     strict: bool = _setting(default=False, read=_switch)
     mirror: str = _setting("", _text)
     redis: str = _setting("fake", _redis)

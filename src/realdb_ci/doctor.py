@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from realdb_ci import engines, services
-from realdb_ci.config import Config, settings_root
+from realdb_ci.config import Config, check_folder, settings_root
 from realdb_ci.engines.contract import Offer
 from realdb_ci.errors import EnvironmentProblem, RealdbError, Refusal
 
@@ -25,7 +25,11 @@ def examine(project: Path, flags: Mapping[str, Any], environ: Mapping[str, str],
 
     Returns:
         0 where every service can be had, else 3.
+
+    Raises:
+        SettingError: there is no such project, or a setting of its cannot be used.
     """
+    check_folder(project)
     config = Config.load(settings_root(project.resolve()), environ, flags)
     wishes = services.wishes(config)
     if config.redis == "fake":

@@ -17,9 +17,9 @@ import pytest
 
 from realdb_ci import doubles, services
 from realdb_ci.config import Config
-from realdb_ci.errors import RealdbError
+from realdb_ci.errors import RealdbError, SettingError
 from realdb_ci.kept import Kept
-from realdb_ci.needs import Needs, is_marked
+from realdb_ci.needs import Needs, check_marks, is_marked
 from realdb_ci.services.active import active
 
 if TYPE_CHECKING:
@@ -177,7 +177,11 @@ class Hub:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Tell the factories which test runs."""
+        """Tell the factories which test runs; a mark that cannot be read fails it."""
+        try:
+            check_marks(item)
+        except SettingError as problem:
+            raise pytest.fail.Exception(str(problem), pytrace=False) from None
         active.begin_test(item.nodeid)
 
     def pytest_runtest_logfinish(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from realdb_ci.errors import SettingError
 from realdb_ci.services.access import COMMIT
 
 # Where one of these is given, some collected tests will not run: only the end of collection shows the need.
@@ -15,6 +16,7 @@ _DESELECTING = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwis
 # Where one of these is given, none will run.
 _LOOKING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 _WORDS = (COMMIT,)
+_MARK = (COMMIT, "max_queries")
 
 
 class Needs:
@@ -50,6 +52,19 @@ class Needs:
     def marked(self, word: str) -> int:
         """How many of the selected tests carry ``@pytest.mark.realdb(<word>=True)``."""
         return self._marked[word]
+
+
+def check_marks(item: pytest.Item) -> None:
+    """Raise SettingError where a mark of the test says what we do not know."""
+    for mark in item.iter_markers("realdb"):
+        unknown = [*map(repr, mark.args), *(word for word in mark.kwargs if word not in _MARK)]
+        commit = mark.kwargs.get(COMMIT, False)
+        if unknown or not isinstance(commit, bool):
+            raise SettingError(
+                f"The mark realdb of {item.name} cannot be used",
+                why=f"it says {', '.join(unknown)}" if unknown else f"commit is {commit!r}",
+                remedy="Write @pytest.mark.realdb(commit=True) or @pytest.mark.realdb(max_queries=20).",
+            )
 
 
 def is_marked(item: pytest.Item, word: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realdb_ci import signals
 from realdb_ci.anchors import Anchors
 from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, project_name, repository_root, settings_root
 from realdb_ci.errors import SettingError
@@ -16,6 +17,7 @@ from realdb_ci.evidence import Evidence
 from realdb_ci.hub import Hub, fixture_modules
 from realdb_ci.only import Only, without_reports
 from realdb_ci.services.access import ACCESS
+from realdb_ci.share import Share
 from realdb_ci.timing.watch import Watch
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int, int]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings and register fixtures, hub and recorder."""
+    signals.break_interrupts()
     option = config.option
     flags = {
         "engine": option.realdb_engine,
@@ -93,6 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
         hub = Hub(settings, root, config, owner, recorder)
     except SettingError as problem:
         raise pytest.UsageError(str(problem)) from None
+    if getattr(option, "splits", None):
+        config.pluginmanager.register(Share(), "realdb_ci-share")
     if option.realdb_only:
         config.pluginmanager.register(Only(Path(option.realdb_only)), "realdb_ci-only")
     config.stash[ACCESS] = hub

@@ -38,6 +38,8 @@ SILENT: dict[str, object] = {
     "sections": [],
     "subtest": None,
 }
+# On Windows a file that is not opened so gets other line ends.
+BINARY: int = getattr(os, "O_BINARY", 0)
 STRICT_XPASS = ("[XPASS(strict)]", "Unexpected success")
 
 
@@ -64,7 +66,7 @@ class Recorder:
         self._broken: OSError | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY, 0o644)
         except OSError as problem:
             raise SettingError(
                 f"The events file {str(path)!r} cannot be written",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci import github, reports, results, services, suite
 from realdb_ci.broker import Broker
-from realdb_ci.config import BROKER_VARIABLE, Config, project_name, repository_root, settings_root
+from realdb_ci.config import BROKER_VARIABLE, Config, check_folder, project_name, repository_root, settings_root
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import SettingError
 from realdb_ci.progress import BootProgress
@@ -26,9 +29,9 @@ if TYPE_CHECKING:
 EVENTS = "events.jsonl"
 # With these pytest comes to the end of a session: all but 4, a usage error, which it finds before there is one.
 PYTEST_CODES = (0, 1, 2, 3, 5)
-REFUSED = SettingError(
-    "pytest refused its arguments or settings", why="its output above says which", remedy="Correct them."
-)
+# How pytest says why it does not begin: of an argument or setting, and of a conftest.py that cannot be imported.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_REASON = re.compile(r"^(?:[\w. -]+: error: |ERROR: (?!usage: )|E   )(.+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,7 @@ def run(order: Order, console: Console) -> int:
 
 
 def _config(project: Path, order: Order) -> Config:
-    if not project.is_dir():
-        raise SettingError(
-            f"The project {str(project)!r} is not a folder",
-            why="it does not exist" if not project.exists() else "it is a file",
-            remedy="Name the folder that holds the project's tests.",
-        )
+    check_folder(project)
     config = Config.load(settings_root(project.resolve()), order.environ, order.flags)
     services.wishes(config)  # refuses what it cannot read, before anything is started
     return config
@@ -109,7 +107,9 @@ def fresh(out: Path) -> Path:
         events.unlink(missing_ok=True)
     except OSError as problem:
         raise SettingError(
-            f"The output folder {str(out)!r} cannot be used", why=str(problem), remedy="Choose another with --out."
+            f"The output folder {str(out)!r} cannot be used",
+            why=str(problem),
+            remedy="Choose another for the reports.",
         ) from None
     return events.resolve()
 
@@ -129,7 +129,9 @@ def _run_suites(
                 for name in services.named(order.flags.get("services", ())):
                     servers.begin(wishes[name])
                 child = _suite(project, order, events, broker, console)
-                ended(exit_code(suite.run(child, progress.write, servers.end_if_killed), project, events))
+                with recorded_safely(events):
+                    end = suite.run(child, progress.write, servers.end_if_killed)
+                ended(exit_code(end, project, events))
                 timed = functools.partial(again.timed, child, write=progress.write, started=servers.end_if_killed)
                 compare(events, plan.base, timed)
     finally:
@@ -152,15 +154,24 @@ def _suite(project: Path, order: Order, events: Path, broker: Broker, console: C
     )
 
 
-def exit_code(returncode: int, project: Path, events: Path) -> int:
+def exit_code(ended: suite.Ended, project: Path, events: Path) -> int:
     """Our exit code for a child's; one that did not end as pytest ends is noted in the events."""
-    if returncode == results.USAGE_ERROR:
+    if ended.returncode == results.USAGE_ERROR:
         # A setting that our plugin refused has been told already.
         if not any(suite.problems for suite in results.read(events).suites[-1:]):
-            append(events, "problem", **REFUSED.to_dict())
-    elif returncode not in PYTEST_CODES:
-        append(events, "died", returncode=returncode, project=project_name(project.resolve()))
-    return results.FROM_PYTEST.get(returncode, 1)
+            append(events, "problem", **_refused(ended.last).to_dict())
+    elif ended.returncode not in PYTEST_CODES:
+        append(events, "died", returncode=ended.returncode, project=project_name(project.resolve()))
+    return results.FROM_PYTEST.get(ended.returncode, 1)
+
+
+def _refused(output: str) -> SettingError:
+    reasons = _REASON.findall(_COLOURS.sub("", output))
+    return SettingError(
+        "pytest refused its arguments, its settings or a conftest.py",
+        why=reasons[-1] if reasons else "its output above says which",
+        remedy="Correct what it names.",
+    )
 
 
 def compare(
@@ -186,6 +197,21 @@ def compare(
         found = baseline.settled(found, timed(wanted))
         append(events, "span", name="timed again", detail=f"{len(wanted)} tests", start=began, stop=time.time())
     append(events, "comparison", **asdict(found))
+
+
+@contextmanager
+def recorded_safely(events: Path) -> Iterator[None]:
+    """Around a suite: its record is put back should the tests clean the folder away, as ``git clean`` does."""
+    events.touch()
+    with events.open("rb") as kept:
+        try:
+            yield
+        finally:
+            there = events.exists()
+            if not there or not os.path.samestat(os.fstat(kept.fileno()), events.stat()):
+                later = events.read_bytes() if there else b""
+                events.parent.mkdir(parents=True, exist_ok=True)
+                events.write_bytes(kept.read() + later)
 
 
 def append(events: Path, event: str, **fields: Any) -> None:

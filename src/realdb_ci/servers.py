@@ -16,6 +16,7 @@ from realdb_ci.engines.contract import Notice, Notify, Run, Running, Stock
 from realdb_ci.engines.snapshots import Snapshots
 from realdb_ci.errors import RealdbError, ServerError
 from realdb_ci.services.contract import Server, Wish
+from realdb_ci.services.urls import scrubbed
 
 STOP_SECONDS = 30.0
 
@@ -86,7 +87,7 @@ class Servers:
     @property
     def prefix(self) -> str:
         """What the name of every database of this run starts with."""
-        return f"realdb_{self._run.id}"
+        return self._run.prefix
 
     def begin(self, wish: Wish) -> None:
         """Start to get that server, in a thread, unless somebody has."""
@@ -173,10 +174,11 @@ class Servers:
             self._run.notify(Notice(wish.service, "failed", str(problem)))
             raise
         except Exception as problem:
-            self._run.notify(Notice(wish.service, "failed", repr(problem)))
+            why = scrubbed(f"{type(problem).__name__}: {problem}", wish.url or "")
+            self._run.notify(Notice(wish.service, "failed", why))
             raise ServerError(
                 f"Getting {wish.service} failed in a way realdb-ci did not foresee",
-                why=f"{type(problem).__name__}: {problem}",
+                why=why,
                 remedy="Please report this with the output of realdb-ci doctor.",
             ) from problem
 

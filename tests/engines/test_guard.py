@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psutil
+import psycopg2
 import pytest
+from launching import Launcher
 
 from realdb_ci.engines.contract import Run
 
@@ -49,6 +52,43 @@ def test_killed_owner_leaves_no_server_and_no_folder(service: str) -> None:
     _, alive = psutil.wait_procs([*servers, *guard], timeout=WAIT_SECONDS)
     assert not alive
     assert not list(Path("/dev/shm").glob(f"realdb-ci-{run_id}-*"))
+
+
+USER = """
+import sys, time
+from contextlib import closing
+from realdb_ci.config import Config
+from realdb_ci.servers import Servers
+from realdb_ci import services
+from realdb_ci.services.postgres import database
+
+servers = Servers()
+given = servers.get(services.wishes(Config(services=(f"postgres={sys.argv[1]}",)))["postgres"])
+database.create(given, servers.prefix + "_main", ())
+print(servers.prefix, flush=True)
+time.sleep(600)
+"""
+
+
+def test_killed_user_of_a_given_server_leaves_no_database(launch: Launcher) -> None:
+    """The server is not ours and stays; what we made on it goes."""
+    url = launch("postgres", engine="embedded").server.url
+    with subprocess.Popen([sys.executable, "-c", USER, url], stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        prefix = user.stdout.readline().strip()
+        assert _databases(url, prefix) == [f"{prefix}_main"]
+        guard = [child for child in psutil.Process(user.pid).children() if "guard" in " ".join(child.cmdline())]
+        user.send_signal(signal.SIGKILL)
+    assert guard
+    _, alive = psutil.wait_procs(guard, timeout=WAIT_SECONDS)
+    assert not alive
+    assert _databases(url, prefix) == []
+
+
+def _databases(url: str, prefix: str) -> list[str]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (prefix,))
+        return [name for (name,) in cursor.fetchall()]
 
 
 def test_orderly_end_dismisses_the_guard(tmp_path: Path) -> None:

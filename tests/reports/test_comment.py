@@ -19,7 +19,8 @@ from realdb_ci.reports import Place, comment
 from realdb_ci.reports.digest import Digest
 from realdb_ci.results import Case, Comparison, Phase, Problem, Results, Slower, Suite
 
-GREEN = Results((Suite("desk", exitstatus=0),))
+PASSED = Case("t.py::test_0", "t.py", 1, (Phase("t.py::test_0", "teardown", "passed"),))
+GREEN = Results((Suite("desk", cases=(PASSED,), exitstatus=0),))
 
 
 def red(number: int = 1) -> Results:

@@ -63,6 +63,13 @@ def test_verdict_counts_and_time_come_first() -> None:
     assert first == "## ❌ Tests failed: 1 failed, 1 not run in 1 min 05 s"
 
 
+def test_green_run_without_a_test_claims_nothing() -> None:
+    """``--collect-only`` and an empty shard end well, and prove nothing."""
+    suite = Suite("desk", collected=("a",), exitstatus=0, duration=1)
+    first = render(Digest(Results((suite,)))).splitlines()[0]
+    assert first == "## ✅ Nothing was run: 1 not run in 1.00 s"
+
+
 def test_failures_servers_and_slowest_are_told() -> None:
     """Each section has what its heading promises."""
     slow = Phase("tests/a.py::test_slow", "call", "passed", duration=2.5)

@@ -145,7 +145,7 @@ BAD = {
         {"working-directory": "one", "pytest-args": "--frobnicate"},
         2,
         "bad-setting",
-        "pytest refused",
+        "unrecognized arguments: --frobnicate",
     ),
     "mistyped": ({"working-directory": "one", "shards": "1/2"}, 2, "bad-setting", "Did you mean 'shard'"),
 }
@@ -225,6 +225,24 @@ def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachin
     told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "6 passed" in told
     assert JUnitXml.fromfile(str(tmp_path / "both" / "junit.xml")).tests == 6
+
+
+def test_shard_without_a_test_is_green(machine: MakeMachine, tmp_path: Path) -> None:
+    """A matrix may have more jobs than a suite has tests; a suite without any test is red as ever."""
+    one = machine()
+    one.write("few/test_one.py", "def test_one(): pass\n")
+    one.write("none/app.py", "")
+    counts = []
+    for shard in ("1/2", "2/2"):
+        done = one.run(with_={"working-directory": "few", "shard": shard})
+        assert done.code == 0, done.raw
+        counts.append(done.outputs["tests"])
+        (one.workspace / done.outputs["events"]).rename(tmp_path / f"{shard[0]}.jsonl")
+    assert sorted(counts) == ["0", "1"]
+    words = [sys.executable, "-m", "realdb_ci", "report", "1.jsonl", "2.jsonl"]
+    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "1 passed" in told
+    assert one.run(with_={"working-directory": "none", "shard": "1/2"}).code == 1
 
 
 def test_cache_that_fails_is_one_warning(machine: MakeMachine) -> None:

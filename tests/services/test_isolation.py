@@ -207,6 +207,78 @@ def test_advisory_lock_does_not_reach_the_next_test(suite: pytest.Pytester) -> N
     suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=2)
 
 
+def test_what_belongs_to_the_connection_does_not_reach_the_next_test(suite: pytest.Pytester) -> None:
+    """Prepared statements survive a rollback, and after a failed test locks would, too; the next finds neither."""
+    suite.makepyfile(
+        """
+        import pytest
+        from sqlalchemy import text
+
+        @pytest.mark.parametrize("turn", (1, 2))
+        def test_prepares(db_session, turn):
+            db_session.execute(text("PREPARE twice AS SELECT 1"))
+
+        def test_fails(db_session):
+            db_session.execute(text("PREPARE twice AS SELECT 1"))
+            db_session.execute(text("SELECT pg_advisory_lock(1)"))
+            assert False
+
+        def test_finds_nothing(db_session):
+            held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            assert db_session.execute(held).scalar() == 0
+            assert db_session.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar() == 0
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=3, failed=1)
+
+
+def test_listeners_of_the_projects_own_are_called(suite: pytest.Pytester) -> None:
+    """What is set for each new connection is set in each test, and with real types; each use is told, too."""
+    suite.makepyfile(
+        """
+        import psycopg2.extras, pytest
+        from sqlalchemy import event, text
+
+        uses = []
+
+        def test_before(db_session):
+            assert db_session.execute(text("SELECT current_setting('app.tenant', true)")).scalar() is None
+
+        @pytest.fixture(scope="module")
+        def engine(postgres_engine):
+            @event.listens_for(postgres_engine, "connect")
+            def set_tenant(connection, _):
+                psycopg2.extras.register_uuid(conn_or_curs=connection)
+                with connection.cursor() as cursor:
+                    cursor.execute("SET app.tenant = 't1'")
+                connection.commit()
+
+            @event.listens_for(postgres_engine, "checkout")
+            def count(connection, record, proxy):
+                uses.append(proxy)
+
+            return postgres_engine
+
+        @pytest.mark.parametrize("turn", [1, pytest.param(2, marks=pytest.mark.realdb(commit=True)), 3])
+        def test_it(engine, turn):
+            before = len(uses)
+            with engine.connect() as connection:
+                assert connection.execute(text("SELECT current_setting('app.tenant', true)")).scalar() == "t1"
+            assert len(uses) == before + 1
+        """
+    )
+    suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("words", ["comit=True", "True", "commit='no'"])
+def test_mark_that_cannot_be_read_fails_its_test(suite: pytest.Pytester, words: str) -> None:
+    """A typo does not run the test as if it had no mark."""
+    suite.makepyfile(f"import pytest\n@pytest.mark.realdb({words})\ndef test_it(db_session): pass")
+    result = suite.runpytest_subprocess(*ARGUMENTS)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["The mark realdb of test_it cannot be used", "*fix: *commit=True*"])
+
+
 def test_test_that_breaks_its_transaction_is_cleaned_up_after(suite: pytest.Pytester) -> None:
     """An aborted or ended outer transaction neither fails the teardown nor reaches the next test."""
     suite.makepyfile(

@@ -77,6 +77,14 @@ def test_raw_connection(postgres_engine):
     raw.close()
     assert names(postgres_engine) == ["kept"]
 
+def test_connection_of_a_cursor(postgres_engine):
+    raw = postgres_engine.raw_connection()
+    cursor = raw.cursor()
+    cursor.execute("INSERT INTO shelf (name) VALUES ('kept')")
+    cursor.connection.commit()
+    raw.close()
+    assert names(postgres_engine) == ["kept"]
+
 def test_without_a_session(postgres_engine):
     with postgres_engine.begin() as connection:
         connection.execute(text("INSERT INTO shelf (name) VALUES ('core')"))
@@ -105,7 +113,120 @@ def test_streamed_rows(postgres_engine):
         rows = connection.execution_options(stream_results=True).execute(text("SELECT generate_series(1, 5)"))
         assert len(rows.all()) == 5
 """,
-        7,
+        8,
+    )
+
+
+def test_transactions_in_texts_of_several_statements_are_the_lanes_own(suite: pytest.Pytester) -> None:
+    """A SQL file with BEGIN and COMMIT in it does what it does in production, and is undone after the test."""
+    _passes(
+        suite,
+        """
+SCRIPT = "BEGIN; INSERT INTO shelf (name) VALUES ('kept; so'); COMMIT; INSERT INTO shelf (name) VALUES ('undone')"
+
+def test_script(postgres_engine):
+    with postgres_engine.connect() as connection:
+        connection.exec_driver_sql(SCRIPT)
+    assert names(postgres_engine) == ["kept; so"]
+
+def test_raw_cursor(postgres_engine):
+    raw = postgres_engine.raw_connection()
+    raw.cursor().execute(SCRIPT.encode())
+    raw.close()
+    assert names(postgres_engine) == ["kept; so"]
+
+def test_values(postgres_engine):
+    with postgres_engine.connect() as connection:
+        insert = "INSERT INTO shelf (name) VALUES (%s)"
+        connection.exec_driver_sql(f"{insert}; COMMIT; {insert}", ("100 %s; COMMIT", "undone"))
+    assert names(postgres_engine) == ["100 %s; COMMIT"]
+
+def test_end_that_is_not_the_first_word(postgres_engine):
+    with postgres_engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO shelf (name) VALUES ('undone'); ROLLBACK")
+        connection.exec_driver_sql("INSERT INTO shelf (name) VALUES ('kept'); COMMIT")
+    assert names(postgres_engine) == ["kept"]
+
+def test_error_in_the_middle(postgres_engine):
+    with postgres_engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="nonsense"):
+            connection.exec_driver_sql("BEGIN; INSERT INTO shelf (name) VALUES ('a'); SELECT nonsense; COMMIT")
+        connection.rollback()
+    assert names(postgres_engine) == []
+
+def test_many(postgres_engine):
+    with postgres_engine.connect() as connection, pytest.raises(IsolationError, match="commit=True"):
+        connection.connection.cursor().executemany("INSERT INTO shelf (name) VALUES (%s); COMMIT", [("a",), ("b",)])
+
+@pytest.mark.parametrize("end, left", [("COMMIT", ["one", "two"]), ("ROLLBACK", [])])
+def test_autocommit_waits_for_the_end_of_a_transaction_in_sql(postgres_engine, end, left):
+    free = postgres_engine.execution_options(isolation_level="AUTOCOMMIT")
+    with free.connect() as connection:
+        for statement in ("BEGIN", "INSERT INTO shelf (name) VALUES ('one')"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"INSERT INTO shelf (name) VALUES ('two'); {end}")
+        assert names(postgres_engine) == left
+        connection.exec_driver_sql("INSERT INTO shelf (name) VALUES ('at once')")
+        assert "at once" in names(postgres_engine)
+
+def test_two_phases_in_sql(postgres_engine):
+    with postgres_engine.connect() as connection, pytest.raises(IsolationError, match="two-phase"):
+        connection.exec_driver_sql("PREPARE TRANSACTION 'two'")
+""",
+        9,
+    )
+
+
+def test_lost_connection_is_said_and_reaches_no_other_test(suite: pytest.Pytester) -> None:
+    """A test may have its connection ended; what goes on after that is told why it cannot."""
+    _passes(
+        suite,
+        """
+from sqlalchemy.exc import OperationalError, StatementError
+END = text("SELECT pg_terminate_backend(pg_backend_pid())")
+
+def test_is_lost(db_session):
+    db_session.add(Shelf(name="a"))
+    db_session.commit()
+    with pytest.raises(OperationalError):
+        db_session.execute(END)
+
+def test_goes_on(postgres_engine):
+    with pytest.raises(OperationalError), postgres_engine.connect() as connection:
+        connection.execute(END)
+    with pytest.raises(StatementError, match="commit=True"), postgres_engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+def test_finds_nothing(db_session, postgres_engine):
+    assert names(postgres_engine) == []
+
+@pytest.mark.realdb(commit=True)
+def test_ends_all_others(postgres_engine):
+    with postgres_engine.connect() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        )
+
+@pytest.mark.parametrize("turn", range(3))
+@pytest.mark.realdb(commit=True)
+def test_has_a_clone_that_works(db_session, turn):
+    db_session.add(Shelf(name="a"))
+    db_session.commit()
+
+def test_has_a_connection_that_works(db_session, postgres_engine):
+    assert names(postgres_engine) == []
+
+@pytest.mark.realdb(commit=True)
+def test_drops_its_database(postgres_engine, postgres_server):
+    import psycopg2
+    with postgres_engine.connect() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar()
+    administrator = psycopg2.connect(postgres_server.url)
+    administrator.autocommit = True
+    administrator.cursor().execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    administrator.close()
+""",
+        9,
     )
 
 
@@ -272,6 +393,22 @@ def test_it(postgres_engine):
     result = suite.runpytest_subprocess(*ARGUMENTS)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*realdb-ci: *inside a transaction*commit=True*"])
+
+
+def test_helper_that_wants_a_connection_of_the_drivers_own_fails_with_the_remedy(suite: pytest.Pytester) -> None:
+    """psycopg2 looks at types where its C code needs a connection."""
+    suite.makepyfile(
+        test_it=IMPORTS
+        + """
+def test_it(postgres_engine):
+    from psycopg2.sql import Identifier
+    with postgres_engine.connect() as connection:
+        Identifier("shelf").as_string(connection.connection.cursor())
+"""
+    )
+    result = suite.runpytest_subprocess(*ARGUMENTS)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*TypeError*", "*types only*commit=True*"])
 
 
 def test_second_connection_that_waits_for_a_lock_fails_with_the_remedy(suite: pytest.Pytester) -> None:

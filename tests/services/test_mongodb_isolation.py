@@ -166,6 +166,37 @@ def test_test_does_not_wait_for_the_drop_before_it(server: Server, client: Clien
     assert _ours(client) == []
 
 
+def test_transaction_that_a_test_leaves_open_is_told_and_holds_nothing_up(server: Server, client: Client) -> None:
+    """A server of ours goes with all in it; the warning names the test."""
+    databases = Databases(client, "realdb_open{}".format, owned=True)
+    first, second = databases.take(), databases.take()
+    first.chats.insert_one({"_id": 1})
+    with client.start_session() as session:
+        session.start_transaction()
+        first.chats.insert_one({"_id": 2}, session=session)
+        databases.give_back(first, "test_leaves")
+        databases.give_back(second, "test_behind_it")
+        with pytest.warns(IsolationWarning, match=r"did not drop realdb_open_1 \(test_leaves\): .*time limit$"):
+            databases.close()
+    MongoDB().sweep(server.url, "realdb_open")
+    assert _ours(client) == []
+
+
+def test_client_that_a_test_closes_is_open_for_the_next(run: Run) -> None:
+    """An application that shuts down closes the client it was given."""
+    run(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_it(mongo_db, mongo_client, turn):
+            mongo_db.chats.insert_one({})
+            mongo_db.client.close()
+            mongo_client.close()
+        """
+    ).assert_outcomes(passed=2)
+
+
 def test_drop_that_fails_is_told_once_with_its_name(server: Server, client: Client) -> None:
     """Nothing is lost silently, and however many fail, the warning stays short."""
     client.admin.command("createUser", "writer", pwd="secret", roles=["readWriteAnyDatabase"])
@@ -200,7 +231,7 @@ def test_user_who_may_not_drop_is_warned_at_the_end_of_the_run(run: Run, server:
     )
     client.admin.command("dropUser", "writer")
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*IsolationWarning: MongoDB did not drop realdb_*_1: not authorized*"])
+    result.stdout.fnmatch_lines(["*IsolationWarning: MongoDB did not drop realdb_*_1 (test_it): not authorized*"])
     result.stderr.no_fnmatch_line("*Traceback*")
     MongoDB().sweep(server.url, "realdb_")
 
@@ -249,7 +280,7 @@ def test_pytest_lists_every_fixture_with_a_line(pytester: pytest.Pytester) -> No
     assert listed == {
         "mongodb_server": "The run's MongoDB server: URL of its administrator, exact version, engine.",
         "mongo_url": "URL (``mongodb://...``) of the run's server, a replica set of one member.",
-        "mongo_client": "``MongoClient`` of the run's server.",
+        "mongo_client": "``MongoClient`` of the run's server; a test may close it, and the next one finds it open.",
         "mongo_seed": "Override it with the function that fills each test's ``mongo_db``.",
         "mongo_db": "Database that belongs to this test alone; empty, or as ``mongo_seed`` fills it.",
         "async_mongo_client": "PyMongo's ``AsyncMongoClient`` of the run's server, in the event loop of the test.",

@@ -143,10 +143,18 @@ def test_logger(db_session):
             ("migrations/versions/0002_data.py", REVISIONS["0002_data.py"].replace("op.exe", "op.nope")),
             "*0002_data*",
         ),
-        (("migrations/versions/0002_data.py", REVISIONS["0002_data.py"].replace("shelf", "nope")), "*nope*"),
+        (
+            ("migrations/versions/0002_data.py", REVISIONS["0002_data.py"].replace("shelf", "nope")),
+            "*nope*0002_data.py:6)",
+        ),
+        (
+            ("migrations/env.py", "raise SystemExit('no URL for this stage')"),
+            "*SystemExit: no URL for this stage*env.py:1)",
+        ),
         (("alembic.ini", "[alembic]\n"), "*no script_location*"),
+        (("alembic.ini", "script_location = migrations\n"), "*no section headers*"),
     ],
-    ids=["another database", "missing revision", "broken Python", "broken SQL", "no folder"],
+    ids=["another database", "missing revision", "broken Python", "broken SQL", "exit", "no folder", "no ini file"],
 )
 def test_migrations_that_fail_are_said_once_with_a_remedy(
     pytester: pytest.Pytester, break_it: tuple[str, str], says: str
@@ -184,6 +192,23 @@ def fill(session: Session):
 def broken(session):
     raise RuntimeError("no seeds today")
 
+def twice(session):
+    fill(session)
+    session.execute(text("CREATE UNIQUE INDEX ON shelf (name)"))
+    fill(session)
+
+def leaves():
+    raise SystemExit("no URL for this stage")
+
+def exits(session):
+    leaves()
+
+async def waits(session):
+    raise AssertionError
+
+def nonsense(connection):
+    connection.execute(text("CREATE TABEL shelf (name text)"))
+
 number = 3
 """
 
@@ -205,18 +230,44 @@ def test_function_makes_the_tables_and_another_the_seed(pytester: pytest.Pyteste
         ("shop:broken", "*RuntimeError: no seeds today (*shop.py:11)"),
         ("shop:number", "*seed 'shop:number' is not a function*"),
         ("shop:missing", "*seed 'shop:missing' cannot be imported*"),
+        ("shop:twice", "*seed 'twice' failed*\n*UniqueViolation*shop.py:8)"),
+        ("shop:exits", "*seed 'exits' failed*\n*SystemExit: no URL for this stage (*shop.py:19)"),
+        ("shop:waits", "*seed 'shop:waits' is asynchronous*"),
+        ("nowhere:fill", "*No module named 'nowhere'\n*fix: *importable from the project's folder*"),
+        ("wants:fill", "*KeyError: 'NOT_SET_ANYWHERE' (*wants.py:2)\n*fix: *mend what it does*"),
+        ("typo:fill", "*SyntaxError*typo.py:1)\n*fix: *mend what it does*"),
     ],
 )
 def test_seed_that_fails_is_said_with_its_line(pytester: pytest.Pytester, seed: str, says: str) -> None:
     """The message names the function and where it broke."""
-    pytester.makepyfile(shop=FUNCTIONS, test_it="def test_it(db_session): pass")
+    pytester.makepyfile(
+        shop=FUNCTIONS,
+        wants='import os\nos.environ["NOT_SET_ANYWHERE"]',
+        typo="def fill(session:",
+        test_it="def test_it(db_session): pass",
+    )
     pytester.makepyprojecttoml(
         '[tool.pytest.ini_options]\npythonpath = ["."]\n'
         f'[tool.realdb-ci]\nschema = "shop:create"\nseed = "{seed}"\n'
     )
     result = pytester.runpytest_subprocess(*ARGUMENTS)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([says, "*fix: *"])
+    result.stdout.fnmatch_lines([*says.splitlines(), *([] if "*fix: " in says else ["*fix: *"])])
+    result.stdout.no_fnmatch_line("*services/postgres/*")
+
+
+def test_schema_function_that_fails_is_not_the_servers_fault(pytester: pytest.Pytester) -> None:
+    """A mistake in its SQL is told with its line, and nothing of what the server may lack."""
+    pytester.makepyfile(shop=FUNCTIONS, test_it="def test_it(db_session): pass")
+    pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\npythonpath = ["."]\n[tool.realdb-ci]\nschema = "shop:nonsense"\n'
+    )
+    result = pytester.runpytest_subprocess(*ARGUMENTS)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*schema function 'shop:nonsense' failed*", "*syntax error*shop.py:28)", "*fix: *"]
+    )
+    result.stdout.no_fnmatch_line("*extensions*")
 
 
 def test_nobody_can_connect_to_the_template(pytester: pytest.Pytester) -> None:

@@ -5,7 +5,8 @@ import pytest
 from realdb_ci import services
 from realdb_ci.config import Config
 from realdb_ci.errors import SettingError
-from realdb_ci.services.contract import Server, Wish, address_of, masked
+from realdb_ci.services.contract import Server, Wish
+from realdb_ci.services.urls import masked
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -49,6 +50,22 @@ def test_url_keeps_the_default_image_for_the_record() -> None:
     assert wish.image == "postgres:17-alpine"
 
 
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("postgres=postgresql+asyncpg://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgres=postgresql+psycopg2://h", "postgresql://h"),
+        ("mongodb=mongodb+srv://u:p@h/?w=1", "mongodb+srv://u:p@h/?w=1"),
+        ("mongodb=mongodb://a:1,b:2/?replicaSet=x", "mongodb://a:1,b:2/?replicaSet=x"),
+        ("postgres=postgresql://u:p%40ss@[::1]:5432/d", "postgresql://u:p%40ss@[::1]:5432/d"),
+        ("postgres=postgresql:///d?host=/run", "postgresql:///d?host=/run"),
+    ],
+)
+def test_url_is_taken_as_frameworks_write_it(text: str, url: str) -> None:
+    """The driver that SQLAlchemy is told in a URL is not part of where the server is."""
+    assert _wish(text).url == url
+
+
 def test_bare_name_does_not_undo_an_earlier_choice() -> None:
     """``--services postgres`` boots the image that pyproject.toml chose."""
     assert services.wishes(Config(services=("postgres:15", "postgres")))["postgres"].image == "postgres:15"
@@ -58,11 +75,18 @@ def test_bare_name_does_not_undo_an_earlier_choice() -> None:
     ("text", "what"),
     [
         ("mysql", "Unknown service 'mysql'"),
+        ("postgres:17; rm -rf /", "service 'postgres:17; rm -rf /' cannot be read"),
         ("postgre:17", "Unknown service 'postgre'"),
         ("postgres=Not An Image", "image name 'Not An Image'"),
         ("postgres=", "nothing after its equals sign"),
         ("postgresql://u:secret@h/d", "is a bare URL"),
         ("mongodb=postgresql://u:secret@h/d", "not one of MongoDB"),
+        ("postgres=mysql+pymysql://u:secret@h/d", "not one of PostgreSQL"),
+        ("postgres=postgresql://u:a@secret@h/d", "an @ too many"),
+        ("postgres=postgresql://u:a/secret@h/d", "an @ too many"),
+        ("postgres=postgresql://u:secret@h:port/d", "cannot be read"),
+        ("postgres=postgresql://u:secret@h:1,mongo:7.0", "cannot be read"),
+        ("postgres=postgresql://u:secret@h/d,mongo:7.0", "cannot be read"),
     ],
 )
 def test_unusable_entries_are_refused_by_name(text: str, what: str) -> None:
@@ -94,17 +118,3 @@ def test_no_password_is_shown() -> None:
     assert "s3cret" not in repr(Server("postgres", "url", url, "17", "x", 0.0))
     assert masked(url) == "postgresql://user:***@host:5432/db"
     assert "s3cret" not in repr(Wish("postgres", "postgres:17", url=url))
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("postgresql://u:p@h:1/d", ("h", 1)),
-        ("postgresql://h/d", ("h", 5432)),
-        ("mongodb://u:p@a:1,b:2/?replicaSet=x", ("a", 1)),
-        ("postgresql://u:p@[::1]:7/d", ("::1", 7)),
-    ],
-)
-def test_address_is_the_first_host(url: str, address: tuple[str, int]) -> None:
-    """Host and port of a URL, with the service's port where it names none."""
-    assert address_of(url, 5432) == address

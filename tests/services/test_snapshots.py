@@ -97,6 +97,18 @@ def test_second_run_builds_nothing(
     assert [*cache.iterdir()] == [file]
 
 
+@pytest.mark.docker
+@pytest.mark.parametrize("image", ["postgres:15-alpine", "postgres:18-alpine"])
+def test_data_of_each_images_layout_are_put_back(
+    pytester: pytest.Pytester, run: Run, cache: Path, image: str
+) -> None:
+    """Since version 18 the folder of the data lies below others, which the image's account has to pass through."""
+    wanted = f"--realdb-service={image}"
+    run(wanted, engine="docker")
+    assert _said(run(wanted, engine="docker")).endswith(", from a snapshot")
+    assert _times_built(pytester) == 1
+
+
 def test_command_line_and_pytest_share_a_snapshot(pytester: pytest.Pytester, run: Run) -> None:
     """The process that owns the servers keeps it, whichever that is."""
     command = [

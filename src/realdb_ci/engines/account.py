@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from realdb_ci import processes
 from realdb_ci.errors import Refusal
 from realdb_ci.services.contract import Service
 from realdb_ci.services.recipes import Installation
@@ -35,7 +37,7 @@ class Account:
         Raises:
             Refusal: we are root and the machine has no ordinary account we know of.
         """
-        if not service.refuses_root or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        if sys.platform == "win32" or not service.refuses_root or os.geteuid() != 0:
             return cls()
         import pwd
 
@@ -53,7 +55,7 @@ class Account:
 
     def give(self, path: Path) -> None:
         """Make a path of ours the account's own."""
-        if self.uid is not None and self.gid is not None:
+        if sys.platform != "win32" and self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
     def write(self, path: Path, content: str) -> None:
@@ -102,7 +104,7 @@ class Account:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            **processes.apart(),
             **self._options(home),
         )
 

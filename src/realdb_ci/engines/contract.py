@@ -83,6 +83,11 @@ class Run:
         self.lock = threading.RLock()
         self._cleanups = contextlib.ExitStack()
 
+    @property
+    def prefix(self) -> str:
+        """What the name of every database of this run starts with."""
+        return f"realdb_{self.id}"
+
     def folder(self, purpose: str, parent: Path | None = None) -> Path:
         """A private folder of this run (mode 0700), removed at the run's end even if we are killed."""
         made = Path(tempfile.mkdtemp(prefix=f"realdb-ci-{self.id}-{purpose}-", dir=parent))

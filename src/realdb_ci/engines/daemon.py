@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def connection() -> Iterator[DockerClient]:
 def _knock(host: str) -> None:
     """Refuse early where a Unix socket does not take connections: docker-py would leak its own on that way."""
     scheme, _, path = host.partition("://")
-    if scheme != "unix":
+    if sys.platform == "win32" or scheme != "unix":
         return
     try:
         with socket.socket(socket.AF_UNIX) as probe:

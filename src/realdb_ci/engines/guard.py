@@ -2,7 +2,7 @@
 
 A run that ends in order cleans up by itself and dismisses its guard. After SIGKILL nobody else can: the guard
 sees its standard input close, and then stops the servers, containers and folders it was told of. It is told
-only of things this run made, by process id, run id and path.
+only of things this run made, by process id, run id and path, or a prefix of names with the run id in it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+
+from realdb_ci import processes
 
 DISMISSED = "dismissed"
 
@@ -32,12 +33,16 @@ class Guard:
         self._tell(f"directory {path}")
 
     def process(self, pid: int, stop: int) -> None:
-        """Stop this process of ours with signal ``stop``, then SIGKILL, if we are killed."""
+        """Stop this process of ours with signal ``stop``, then for good, if we are killed."""
         self._tell(f"process {pid} {stop}")
 
     def containers(self, label: str) -> None:
         """Remove containers, networks and volumes that carry this label (``key=value``) if we are killed."""
         self._tell(f"containers {label}")
+
+    def databases(self, service: str, prefix: str, url: str) -> None:
+        """Drop the databases whose names start so, on a server that is not ours, if we are killed."""
+        self._tell(f"databases {service} {prefix} {url}")
 
     def dismiss(self) -> None:
         """The run ended in order: the guard goes without touching anything."""
@@ -59,7 +64,7 @@ class Guard:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     text=True,
-                    start_new_session=True,
+                    **processes.apart(),
                     cwd="/" if os.name == "posix" else None,
                 )
             assert self._process.stdin is not None
@@ -90,7 +95,14 @@ def _stop_process(words: str) -> None:
     while time.monotonic() < deadline:
         os.kill(pid, 0)
         time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, processes.KILL)
+
+
+def _drop_databases(words: str) -> None:
+    from realdb_ci import services
+
+    service, prefix, url = words.split(" ", 2)
+    services.get(service).sweep(url, prefix)
 
 
 def _remove_containers(label: str) -> None:
@@ -103,4 +115,5 @@ _REMOVERS = {
     "directory": _remove_directory,
     "process": _stop_process,
     "containers": _remove_containers,
+    "databases": _drop_databases,
 }

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realdb_ci.errors import ServerError
-from realdb_ci.services.contract import Service, address_of
+from realdb_ci.services.contract import Service
+from realdb_ci.services.urls import address_of
 
 if TYPE_CHECKING:
     from realdb_ci.engines.contract import Run

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from realdb_ci.engines.contract import Offer, Run, Running
 from realdb_ci.errors import Refusal, ServerError
-from realdb_ci.services.contract import Server, Service, Wish, masked
+from realdb_ci.services.contract import Server, Service, Wish
+from realdb_ci.services.urls import masked, scrubbed
 
 if TYPE_CHECKING:
     from realdb_ci.services.contract import Facts
@@ -21,10 +22,11 @@ def offer(service: Service, wish: Wish) -> Offer:
     return Offer(NAME, f"{masked(wish.url or '')} answers: {facts.version}")
 
 
-def start(service: Service, wish: Wish, run: Run) -> Running:  # noqa: ARG001
-    """Check the given server; it is never tuned, never stopped."""
+def start(service: Service, wish: Wish, run: Run) -> Running:
+    """Check the given server; it is never tuned, never stopped, and keeps no database of ours."""
     url = _given(service, wish)
     facts = _reach(service, url)
+    run.guard.databases(service.name, run.prefix, url)
     return Running(Server(service.name, NAME, url, facts.version, masked(url), 0.0, facts.settings, owned=False))
 
 
@@ -45,7 +47,7 @@ def _reach(service: Service, url: str) -> Facts:
     except OSError as problem:
         raise ServerError(
             f"The given {service.title} at {masked(url)} cannot be reached",
-            why=" ".join(str(problem).split()),
+            why=scrubbed(str(problem), url),
             remedy="Start that server, correct the URL, or remove it to let realdb-ci start one.",
         ) from None
     return service.settle(url, owned=False)

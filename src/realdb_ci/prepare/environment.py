@@ -95,7 +95,7 @@ class Maker:
             "No Python for the project could be had",
             "Choose one that exists with 'python-version', .python-version or requires-python.",
         )
-        interpreter = root / "bin" / "python"
+        interpreter = root / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
         asked = subprocess.run(
             [interpreter, "-I", "-c", "import platform; print(platform.python_version())"],
             capture_output=True,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from realdb_ci import processes
 from realdb_ci.errors import EnvironmentProblem
 
 LOG_LINES = 25
@@ -58,7 +57,7 @@ class Uv:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            **processes.apart(),
         ) as process:
             try:
                 assert process.stdout is not None
@@ -66,8 +65,7 @@ class Uv:
                     last.append(line)
                     self.write(line)
             except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, 9)
+                processes.end_all(process.pid)
                 raise
         if process.returncode:
             text = "".join(last)
@@ -99,7 +97,7 @@ def program() -> str:
     Raises:
         EnvironmentProblem: there is none.
     """
-    beside = Path(sys.executable).with_name("uv")
+    beside = Path(sys.executable).with_name("uv.exe" if sys.platform == "win32" else "uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
         raise EnvironmentProblem(

@@ -16,6 +16,7 @@ NEW, KNOWN = "new", "known"
 ALSO = "also failing on the base"
 HEADLINES = {
     "passed": "All tests passed",
+    "empty": "Nothing was run",
     "failed": "Tests failed",
     "incomplete": "The run did not succeed",
     "bad setting": "A setting cannot be used",
@@ -144,6 +145,8 @@ def verdict(results: Results) -> str:
     found = results.verdict
     if found == "failed" and not any(results.counts[outcome] for outcome in BAD):
         found = "incomplete"
+    if found == "passed" and not any(results.counts.values()):
+        found = "empty"
     return HEADLINES[found]
 
 

@@ -8,7 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 from realdb_ci.errors import SettingError
-from realdb_ci.services.contract import Service, Wish, masked
+from realdb_ci.services.contract import Service, Wish
+from realdb_ci.services.urls import checked, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,14 +88,20 @@ def _parse(text: str) -> tuple[str, str]:
     if not equals:
         value = name if ":" in name or "/" in name else ""
         name = name.split("@")[0].rsplit("/", 1)[-1].partition(":")[0]
+    if not name:
+        raise SettingError(
+            f"The service {masked(text)!r} cannot be read",
+            why="no service is named in it",
+            remedy="Write an image such as postgres:17-alpine, or postgres=<image or url>.",
+        )
     service = get(name)
     if "://" in value:
-        _check_url(service, value)
+        value = checked(value, service.title, service.schemes)
     elif value and not _IMAGE.fullmatch(value):
         raise SettingError(
             f"The image name {value!r} for {service.name} cannot be read",
             why="an image name looks like postgres:17-alpine or registry.example:5000/team/postgres:17",
-            remedy="Correct the name under services.",
+            remedy="Correct the name under services; each service is an entry of its own.",
         )
     elif equals and not value:
         raise SettingError(
@@ -103,13 +110,3 @@ def _parse(text: str) -> tuple[str, str]:
             remedy=f"Write {service.name} alone, or {service.name}=<image or url>.",
         )
     return service.name, value
-
-
-def _check_url(service: Service, url: str) -> None:
-    scheme = url.partition("://")[0].partition("+")[0]
-    if scheme not in service.schemes:
-        raise SettingError(
-            f"The URL {masked(url)!r} is not one of {service.title}",
-            why=f"it starts with {scheme}://",
-            remedy=f"A {service.title} URL starts with {' or '.join(f'{one}://' for one in service.schemes)}.",
-        )

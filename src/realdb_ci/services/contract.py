@@ -8,14 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from realdb_ci.services.recipes import ContainerRecipe, Installation, ProcessRecipe
-
-
-def masked(url: str) -> str:
-    """The URL with its password replaced, fit for a log."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", url)
+from realdb_ci.services.urls import masked
 
 
 @dataclass(frozen=True)
@@ -174,14 +169,6 @@ def tag(image: str) -> str:
     """The tag of an image name, empty where it has none."""
     last = image.split("@", maxsplit=1)[0].rsplit("/", 1)[-1]
     return last.partition(":")[2]
-
-
-def address_of(url: str, default_port: int) -> tuple[str, int]:
-    """Host and port of a URL; the first host where it names several."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2].split(",")[0]
-    parsed = urlsplit(f"//{netloc}")
-    return parsed.hostname or "localhost", parsed.port or default_port
 
 
 def new_secret() -> str:

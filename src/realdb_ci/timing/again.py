@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from realdb_ci import results, suite
+from realdb_ci import processes, results, suite
 
 # The whole child: collecting a large suite takes time before the first test of it runs.
 MOST_SECONDS = 300.0
@@ -59,7 +57,7 @@ def _ended_after(limit: float, started: Callable[[int], None]) -> Iterator[Calla
     timers: list[threading.Timer] = []
 
     def watched(pid: int) -> None:
-        timers.append(threading.Timer(limit, _end, [pid]))
+        timers.append(threading.Timer(limit, processes.end_all, [pid]))
         timers[0].daemon = True
         timers[0].start()
         started(pid)
@@ -69,8 +67,3 @@ def _ended_after(limit: float, started: Callable[[int], None]) -> Iterator[Calla
     finally:
         for timer in timers:
             timer.cancel()
-
-
-def _end(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)

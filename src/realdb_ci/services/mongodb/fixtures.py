@@ -41,12 +41,15 @@ def mongo_url(mongodb_server: Server) -> str:
 
 @pytest.fixture(scope="session")
 def mongo_client(mongo_url: str) -> Iterator[MongoClient[Document]]:
-    """``MongoClient`` of the run's server."""
+    """``MongoClient`` of the run's server; a test may close it, and the next one finds it open."""
     from pymongo import MongoClient
 
     client: MongoClient[Document]
     with MongoClient(mongo_url) as client:
+        # An application that shuts down closes what it was given, and all tests have the same.
+        client.close = lambda: None  # type: ignore[method-assign]
         yield client
+        del client.close
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +94,7 @@ def mongo_db(
         database = _mongo_databases.take(sow)
     with active.bind(mongo=database):
         yield database
-    _mongo_databases.give_back(database)
+    _mongo_databases.give_back(database, request.node.name)
 
 
 @asynchronous.fixture

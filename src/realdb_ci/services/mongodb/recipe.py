@@ -6,17 +6,18 @@ import contextlib
 import importlib.util
 import os
 import shlex
-import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from realdb_ci import processes
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import Facts, masked
+from realdb_ci.services.contract import Facts
 from realdb_ci.services.mongodb import backup, replica_set, tuning
 from realdb_ci.services.mongodb.replica_set import client
 from realdb_ci.services.recipes import ContainerRecipe, Installation, ProcessRecipe, ask_version
+from realdb_ci.services.urls import masked, scrubbed
 
 USER = "realdb"
 ARGUMENTS = ("--replSet", replica_set.NAME, *tuning.ARGUMENTS)
@@ -81,7 +82,7 @@ class MongoDB:
             *("--keyFile", str(home / "key"), "--nounixsocket"),
         )
         # Nothing in it is worth an orderly end, which takes a replica set a second.
-        return ProcessRecipe({"key": secret}, (), command, signal.SIGKILL, backup.of(str(data), USER))
+        return ProcessRecipe({"key": secret}, (), command, processes.KILL, backup.of(str(data), USER))
 
     def url(self, host: str, port: int, secret: str) -> str:
         """A URL that talks to this server directly: the replica set's own idea of its address may differ."""
@@ -135,7 +136,7 @@ class MongoDB:
 def _refused(url: str, problem: Exception) -> ServerError:
     return ServerError(
         f"MongoDB at {masked(url)} refuses us",
-        why=str(problem),
+        why=scrubbed(str(problem), url),
         remedy="Correct the user, the password or authSource in the URL.",
     )
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import EnvironmentProblem
+from realdb_ci.services.postgres import listeners
 from realdb_ci.services.postgres.connections import APPLICATION, SINCE, warn_of_left
 from realdb_ci.services.postgres.isolation import LAST, Test
 from realdb_ci.services.postgres.lanes import Lanes
@@ -79,11 +80,14 @@ async def on_lanes(engine: AsyncEngine, test: Test, *, deferred: bool) -> AsyncI
 
         kept = sync.pool
         sync.pool = NullPool(lanes.connect, dialect=sync.dialect)
+        listeners.hand_on(kept, sync.pool, *listeners.EACH_USE)
         try:
             yield
             await connection.run_sync(end)
         finally:
             sync.pool = kept  # and what comes back to it is rolled back
+            if lanes.lost:
+                await connection.invalidate()
 
 
 def _driver() -> str:

@@ -19,9 +19,10 @@ TEMPLATES = "realdb_template_"
 TEMPLATES_KEPT = 3
 # What initdb makes has a lower one (FirstNormalObjectId in PostgreSQL's access/transam.h).
 FIRST_OID = 16384
-# The image's own entry point takes a folder with data as it is.
+# The image's entry point takes a folder with data as it is. Since version 18 there are folders above it, which are
+# made by one account and passed through by another.
 RESTORE = """
-mkdir -p "$PGDATA"
+(umask 022; mkdir -p "$PGDATA")
 tar -xf - -C "$PGDATA"
 chmod 700 "$PGDATA"
 if [ "$(id -u)" = 0 ]; then chown -R postgres "$PGDATA"; fi

@@ -56,6 +56,17 @@ class Clone:
             cursor.execute("; ".join(statements))
             return cursor.fetchall()
 
+    def revive(self) -> None:
+        """Connect again where its connection was ended while it waited: a test may end all that it sees."""
+        import psycopg2
+
+        try:
+            self.ask("SELECT 1")
+        except psycopg2.OperationalError:
+            self.engine.dispose()
+            with self.engine.connect():
+                pass
+
     def renew(self) -> bool:
         """Undo what its test did; False where only a new clone is as the template is."""
         import psycopg2
@@ -137,6 +148,7 @@ class Clones:
             raise made
         self._supply -= 1
         self._wanted -= 1
+        made.revive()
         return made
 
     def give_back(self, clone: Clone) -> None:
@@ -164,13 +176,22 @@ class Clones:
 
         def run() -> None:
             try:
-                self._ready.put(make())
+                self._ready.put(self._insisting(make))
             except RealdbError as problem:
                 self._ready.put(problem)
             except Exception as problem:  # noqa: BLE001  # whoever waits has to hear of it
                 self._ready.put(_unforeseen(problem))
 
         self._thread.submit(run)
+
+    def _insisting(self, make: Callable[[], Clone]) -> Clone:
+        """Make one, and once more where a test ended the connection that was making it."""
+        import psycopg2
+
+        try:
+            return make()
+        except psycopg2.OperationalError:
+            return self._make()
 
     def _make(self) -> Clone:
         import psycopg2

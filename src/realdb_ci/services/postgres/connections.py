@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realdb_ci.errors import IsolationWarning, ServerError
-from realdb_ci.services.contract import masked
+from realdb_ci.services.urls import masked, scrubbed
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -104,8 +104,14 @@ def connect(url: str, seconds: float) -> Connection:
 
     try:
         connection = psycopg2.connect(url, connect_timeout=max(2, int(seconds)), application_name=APPLICATION)
+    except psycopg2.ProgrammingError as problem:
+        raise ServerError(
+            f"The URL {masked(url)} cannot be read",
+            why=scrubbed(str(problem), url),
+            remedy="Correct it; its parameters are those of libpq.",
+        ) from None
     except psycopg2.OperationalError as problem:
-        text = " ".join(str(problem).split())
+        text = scrubbed(str(problem), url)
         if (
             "authentication failed" in text
             or "does not exist" in text

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from realdb_ci.errors import ServerError
-from realdb_ci.services.contract import Server, masked
+from realdb_ci.services.contract import Server
 from realdb_ci.services.postgres.connections import APPLICATION, connect
+from realdb_ci.services.urls import masked
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812

@@ -10,8 +10,10 @@ import pytest
 from realdb_ci.services import asynchronous
 from realdb_ci.services.access import COMMIT, access
 from realdb_ci.services.active import active
-from realdb_ci.services.contract import Server, masked
+from realdb_ci.services.contract import Server
 from realdb_ci.services.postgres.hints import hint
+from realdb_ci.services.postgres.unasked import ISOLATED, ISOLATION
+from realdb_ci.services.urls import masked
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from realdb_ci.services.postgres.isolation import Test
     from realdb_ci.services.postgres.template import Template
 
-pytest_plugins = ["realdb_ci.services.asynchronous"]
+pytest_plugins = ["realdb_ci.services.asynchronous", "realdb_ci.services.postgres.unasked"]
 _FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -77,13 +79,13 @@ def postgres_engine(
     pytestconfig: pytest.Config, postgres_url: str, _postgres_template: Template
 ) -> Iterator[Engine]:
     """SQLAlchemy engine of that database, with the project's tables in it."""
-    from realdb_ci.services.postgres import database
+    from realdb_ci.services.postgres import database, listeners
 
     with database.disposable(postgres_url) as engine:
         with access(pytestconfig).step("schema", "postgres"):
             _postgres_template.fill(postgres_url)
-            with engine.connect():
-                pass  # the pool keeps the connection, and SQLAlchemy what it asked the server
+            with engine.connect() as connection:  # the pool keeps it, and SQLAlchemy what it asked the server
+                listeners.note(connection.connection, engine.pool)
         yield engine
 
 
@@ -114,9 +116,11 @@ def _postgres_isolation(
     request: pytest.FixtureRequest, pytestconfig: pytest.Config, postgres_engine: Engine
 ) -> Iterator[None]:
     """Around a test: what it does through the engine is undone, or done in a clone of its own."""
-    from realdb_ci.services.postgres import isolation
+    from realdb_ci.services.postgres import isolation, unasked
 
     ours, item = access(pytestconfig), request.node
+    unasked.is_isolated(item, request)
+    item.stash[_FAILED] = False  # of an earlier attempt
     test = _test(item)
     commits = ours.is_marked(item, COMMIT)
     is_ours = "postgres_server" in request.fixturenames
@@ -209,9 +213,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     names: list[str] = getattr(item, "fixturenames", [])
     if "postgres_engine" in names:
         # What wider fixtures write is to stay for all their tests, so they come before; all others after.
-        if "_postgres_isolation" in names:
-            names.remove("_postgres_isolation")
-        names.insert(sum(_outlives_a_test(item, name) for name in names), "_postgres_isolation")
+        if ISOLATION in names:
+            names.remove(ISOLATION)
+        names.insert(sum(_outlives_a_test(item, name) for name in names), ISOLATION)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -220,8 +224,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception):
         return
     item.stash[_FAILED] = True
-    is_isolated = "_postgres_isolation" in getattr(item, "fixturenames", ())
-    if is_isolated and not access(item.config).is_marked(item, COMMIT):
+    if item.stash.get(ISOLATED, False) and not access(item.config).is_marked(item, COMMIT):
         found = hint(call.excinfo.value)
         if found:
             call.excinfo.value.add_note(found)

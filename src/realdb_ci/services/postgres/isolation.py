@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from realdb_ci.services.postgres import listeners
 from realdb_ci.services.postgres.connections import APPLICATION, SINCE, warn_of_left
 from realdb_ci.services.postgres.lanes import Lanes
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, PoolProxiedConnection
 
     from realdb_ci.services.postgres.clones import Clone
 
 # What only a commit would check, and what would survive a rollback and reach the next test.
 LAST = ("SELECT pg_advisory_unlock_all()", "SET CONSTRAINTS ALL IMMEDIATE")
+# A connection that is used again: statements that a test has prepared would be there for the next.
+FORGET = "DEALLOCATE ALL"
 _HAS_DEFERRED = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgdeferrable)"
 
 
@@ -67,32 +70,58 @@ def on_lanes(engine: Engine, test: Test, *, deferred: bool) -> Iterator[None]:
     from sqlalchemy import NullPool
 
     kept = engine.pool
-    base = kept.connect()
-    real: Any = base.dbapi_connection
-    lanes = Lanes(real, batches=engine.driver == "psycopg2", deferred=deferred)
-    lanes.open()
+    base, lanes = _opened(engine, deferred=deferred)
     engine.pool = NullPool(lanes.connect, dialect=engine.dialect)
+    listeners.hand_on(kept, engine.pool, *listeners.EACH_USE)
+    clean = False
     try:
         yield
         left = lanes.checked_out
         if lanes.finish() and not test.failed():
-            warn_of_left(test.name, left, lanes.ask, *LAST, question=SINCE)
+            warn_of_left(test.name, left, lanes.ask, *LAST, FORGET, question=SINCE)
+            clean = True
     finally:
         engine.pool = kept
-        base.close()  # the pool rolls back what comes back to it
+        if clean:
+            base.close()  # the pool rolls back what comes back to it
+        else:
+            base.invalidate()  # what a rollback leaves, locks of the session for instance, goes with it
+
+
+def _opened(engine: Engine, *, deferred: bool) -> tuple[PoolProxiedConnection, Lanes]:
+    """A connection of the engine's pool that is alive, whatever earlier tests did to it, and its lanes."""
+    base = engine.pool.connect()
+    if not listeners.note(base, engine.pool):
+        base.invalidate()
+        return _opened(engine, deferred=deferred)
+    real: Any = base.dbapi_connection
+    lanes = Lanes(real, batches=engine.driver == "psycopg2", deferred=deferred)
+    try:
+        lanes.open()
+    except Exception:
+        base.invalidate()
+        if not lanes.lost:
+            raise
+        return _opened(engine, deferred=deferred)
+    return base, lanes
 
 
 @contextmanager
 def on_clone(engine: Engine, clone: Clone, test: Test) -> Iterator[None]:
     """Let the engine speak to a clone while the body runs."""
+    import psycopg2
+
     kept = engine.pool, engine.url
     with _engine_of(clone, engine) as other:
+        if listeners.hand_on(engine.pool, other.pool, listeners.CONNECT, *listeners.EACH_USE):
+            other.dispose()  # a connection that nobody was told of
         engine.pool, engine.url = other.pool, other.url
         try:
             yield
             if not test.failed():
                 pool: Any = other.pool
-                warn_of_left(test.name, pool.checkedout(), clone.ask)
+                with suppress(psycopg2.OperationalError):  # a test that drops its database leaves nothing open
+                    warn_of_left(test.name, pool.checkedout(), clone.ask)
         finally:
             engine.pool, engine.url = kept
 

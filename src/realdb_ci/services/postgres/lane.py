@@ -5,12 +5,13 @@ Everything here speaks the DB-API, as SQLAlchemy's asyncio adapters do too, so o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from realdb_ci.errors import IsolationError
 from realdb_ci.services.postgres.hints import REMEDY
-from realdb_ci.services.postgres.statements import Statement
+from realdb_ci.services.postgres.statements import ANY, Statement, script, text_of
 
 if TYPE_CHECKING:
     from realdb_ci.services.postgres.lanes import Lanes
@@ -26,6 +27,7 @@ class Lane:
 
     Attributes:
         savepoint: where its transaction begins, empty outside of one.
+        begun: whether a BEGIN in SQL began that transaction; then autocommit waits for its end in SQL.
         wrote: whether that transaction may have changed something.
         failed: whether one of its statements failed, so that only a rollback helps.
         refusal: raised by the next statement, for a mode that savepoints do not have.
@@ -35,7 +37,7 @@ class Lane:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self.savepoint = ""
-        self.wrote = self.failed = self.disturbed = False
+        self.begun = self.wrote = self.failed = self.disturbed = False
         self.refusal: IsolationError | None = None
         self._autocommit = False
 
@@ -49,7 +51,13 @@ class Lane:
         (self.rollback if kind else self.commit)()
 
     def cursor(self, *args: Any, **kwargs: Any) -> LaneCursor:
-        """A cursor whose statements run in this lane's transaction."""
+        """A cursor whose statements run in this lane's transaction.
+
+        Raises:
+            IsolationError: the real connection was lost.
+        """
+        if self._lanes.lost:
+            raise unlike_savepoints("goes on after it was lost", "all of this test's share that connection")
         return LaneCursor(self, self._lanes, self._lanes.real.cursor(*args, **kwargs))
 
     def commit(self) -> None:
@@ -109,7 +117,7 @@ class Lane:
 
     def tpc_begin(self, *_: Any) -> None:
         """Refuse: no savepoint can be prepared for a second phase."""
-        raise unlike_savepoints("begins a two-phase transaction", "a savepoint cannot be prepared")
+        raise two_phases_refused()
 
     def __setattr__(self, name: str, value: Any) -> None:
         # psycopg2 and asyncpg say readonly, psycopg read_only.
@@ -134,10 +142,33 @@ class LaneCursor:
             return found
 
         def run(first: Any, *args: Any, **kwargs: Any) -> Any:
+            if name.startswith("execute") and script(text_of(first, self._cursor)):
+                return self._run_script(name, first, *args, **kwargs)
             statement = Statement.of(first, name, self._cursor)
             return self._lanes.run(self._lane, statement, lambda: found(first, *args, **kwargs))
 
         return run
+
+    def _run_script(self, method: str, given: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run a text that begins or ends transactions between other statements, one after the other."""
+        if method != "execute":
+            raise unlike_savepoints(f"begins or ends a transaction within {method}", "it would end the test's own")
+        if args or kwargs:
+            if not hasattr(self._cursor, "mogrify"):  # sent apart from their values, several are refused
+                call = functools.partial(self._cursor.execute, given, *args, **kwargs)
+                return self._lanes.run(self._lane, ANY, call)
+            given = self._cursor.mogrify(given, *args, **kwargs)
+        done = None
+        for part in script(text_of(given, self._cursor)):
+            statement = Statement.of(part, method, self._cursor)
+            done = self._lanes.run(self._lane, statement, functools.partial(self._cursor.execute, part))
+        return done
+
+    @property
+    def connection(self) -> Lane:
+        """The lane: committing the real connection would end the test's transaction."""
+        lane: Lane = self._lane
+        return lane
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._cursor, name, value)
@@ -155,6 +186,11 @@ class LaneCursor:
 def unlike_savepoints(what: str, why: str) -> IsolationError:
     """The error for what needs a real transaction."""
     return IsolationError(f"A connection {what}, which savepoints cannot do", why=why, remedy=REMEDY)
+
+
+def two_phases_refused() -> IsolationError:
+    """The error for a transaction that is to be committed in two phases."""
+    return unlike_savepoints("begins a two-phase transaction", "a savepoint cannot be prepared")
 
 
 def _modes_refused() -> IsolationError:

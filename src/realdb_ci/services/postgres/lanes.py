@@ -17,7 +17,7 @@ from typing import Any
 
 from realdb_ci.errors import IsolationError, IsolationWarning
 from realdb_ci.services.postgres.hints import REMEDY
-from realdb_ci.services.postgres.lane import Lane, unlike_savepoints
+from realdb_ci.services.postgres.lane import Lane, two_phases_refused, unlike_savepoints
 from realdb_ci.services.postgres.statements import Kind, Statement
 
 
@@ -78,7 +78,9 @@ class Lanes:
             if refusal is not None:
                 raise refusal
             if statement.kind in _TRANSACTIONS:
-                return _TRANSACTIONS[statement.kind](self, lane)
+                _TRANSACTIONS[statement.kind](self, lane)
+                lane.begun = statement.kind is Kind.BEGIN
+                return None
             _refuse_or_warn(statement)
             self._begin(lane)
             if self._pending:
@@ -89,10 +91,10 @@ class Lanes:
                 done = call()
             except Exception:
                 lane.failed = True
-                if lane.autocommit:
+                if lane.autocommit and not lane.begun:
                     self.rollback(lane)
                 raise
-            if lane.autocommit:
+            if lane.autocommit and not lane.begun:
                 self.commit(lane)
             return done
 
@@ -120,7 +122,9 @@ class Lanes:
         with self._lock:
             if not lane.savepoint:
                 return
-            if not lane.disturbed and not (lane.wrote or lane.failed):
+            if self.lost:
+                pass  # and the server has undone all of it
+            elif not lane.disturbed and not (lane.wrote or lane.failed):
                 self._later(*self._undoing(lane), f"RELEASE SAVEPOINT {lane.savepoint}")
             elif not lane.disturbed:
                 self._execute(*self._undoing(lane), f"RELEASE SAVEPOINT {lane.savepoint}")
@@ -128,11 +132,18 @@ class Lanes:
                 self._broken = _overlapping()
             self._forget(lane)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the server has ended the real connection, or it broke."""
+        driver = getattr(self.real, "driver_connection", self.real)
+        is_closed = getattr(driver, "is_closed", None)  # asyncpg asks it so
+        return bool(is_closed() if is_closed else driver.closed)
+
     def finish(self) -> bool:
         """Undo what is not committed; whether the transaction can still answer questions."""
         for lane in reversed(self._stack.copy()):
             self.rollback(lane)
-        return self._broken is None
+        return self._broken is None and not self.lost
 
     def _begin(self, lane: Lane) -> None:
         if lane.savepoint:
@@ -169,7 +180,8 @@ class Lanes:
 
     def _forget(self, lane: Lane) -> None:
         self._stack.remove(lane)
-        lane.savepoint, lane.wrote, lane.failed, lane.disturbed = "", False, False, False
+        lane.savepoint = ""
+        lane.begun = lane.wrote = lane.failed = lane.disturbed = False
 
     def _check_deferred(self, lane: Lane) -> None:
         """Have deferred constraints checked now, and still deferred for what the test does next.
@@ -218,6 +230,8 @@ _TRANSACTIONS = {
 def _refuse_or_warn(statement: Statement) -> None:
     if statement.kind is Kind.ISOLATION:
         raise unlike_savepoints("sets an isolation level", "one transaction has one level, and it has begun")
+    if statement.kind is Kind.PREPARE:
+        raise two_phases_refused()
     if statement.kind is Kind.NOTIFY:
         warnings.warn(
             IsolationWarning(

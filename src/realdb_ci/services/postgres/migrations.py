@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from realdb_ci.errors import EnvironmentProblem, SettingError
 from realdb_ci.services import code
 from realdb_ci.services.postgres import database
-from realdb_ci.services.postgres.schema import own_code_failed
+from realdb_ci.services.postgres.schema import raise_as_own
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -50,7 +51,6 @@ class Migrations:
         from alembic import command
         from alembic.util import CommandError
         from sqlalchemy import make_url
-        from sqlalchemy.exc import DBAPIError
 
         config = self._config()
         given = config.get_main_option("sqlalchemy.url") or ""
@@ -62,12 +62,10 @@ class Migrations:
         config.config_file_name = None
         try:
             _in_a_thread(lambda: command.upgrade(config, "heads"))
-        except DBAPIError:
-            raise
         except CommandError as problem:
             raise self._refused(problem) from problem
-        except Exception as problem:
-            raise own_code_failed(f"migration with {self.ini.name}", problem) from problem
+        except (Exception, SystemExit) as problem:  # noqa: BLE001  # raised as what it is
+            raise_as_own(f"migration with {self.ini.name}", problem)
         self._check(url)
 
     def _folders(self) -> list[Path]:
@@ -104,12 +102,19 @@ class Migrations:
             )
         # Since version 1.16 a part of it may stand in pyproject.toml, which alembic itself takes from beside it.
         toml = self.ini.with_name("pyproject.toml")
-        if hasattr(Config, "get_alembic_option"):
-            config = Config(self.ini, toml_file=toml)
-            folder = config.get_alembic_option("script_location") or ""
-        else:
-            config = Config(self.ini)
-            folder = config.get_main_option("script_location") or ""
+        try:
+            if hasattr(Config, "get_alembic_option"):
+                config = Config(self.ini, toml_file=toml)
+                folder = config.get_alembic_option("script_location") or ""
+            else:
+                config = Config(self.ini)
+                folder = config.get_main_option("script_location") or ""
+        except configparser.Error as problem:
+            raise SettingError(
+                f"{self.ini} is no configuration of Alembic's",
+                why=" ".join(str(problem).split()),
+                remedy="Name the file that `alembic -c <file> upgrade heads` works with.",
+            ) from problem
         if not folder:
             raise SettingError(
                 f"{self.ini} names no migrations",
@@ -134,12 +139,12 @@ class Migrations:
 
 def _in_a_thread(call: Callable[[], Any]) -> None:
     """Call it in a thread of its own, where no event loop runs: an async env.py starts one."""
-    problems: list[Exception] = []
+    problems: list[BaseException] = []
 
     def run() -> None:
         try:
             call()
-        except Exception as problem:  # noqa: BLE001  # raised again by whoever waits
+        except (Exception, SystemExit) as problem:  # noqa: BLE001  # raised again by whoever waits
             problems.append(problem)
 
     thread = threading.Thread(target=run, name="realdb-ci-migrations")

@@ -8,10 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import Facts, masked
+from realdb_ci.services.contract import Facts
 from realdb_ci.services.postgres import backup, installations
 from realdb_ci.services.postgres.connections import connect
 from realdb_ci.services.recipes import ContainerRecipe, Installation, ProcessRecipe
+from realdb_ci.services.urls import masked
 
 USER = "realdb"
 # A test database that is lost with its machine loses nothing: no write needs to reach a disk. jit only slows

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from realdb_ci import __version__
 from realdb_ci.errors import SettingError
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from realdb_ci.config import Config
 
-_LIBRARIES = re.compile(r"[/\\](site-packages|dist-packages|realdb_ci)[/\\]|^<")
+# SQLSTATEs of what a server has not, and another image or an extension would bring: unknown types, collations and
+# functions, features that were not compiled in, files of extensions.
+_LACKING = ("42704", "42883", "0A000", "58P01")
+_LIBRARIES = re.compile(r"[/\\](site-packages|dist-packages|realdb_ci|lib[/\\]python3\.\d+)[/\\]|^<")
 
 
 class Source(Protocol):
@@ -137,15 +140,11 @@ class Function:
 
     def make(self, url: str) -> None:
         """Call it, and commit."""
-        from sqlalchemy.exc import DBAPIError
-
         with database.disposable(url) as engine, engine.begin() as connection:
             try:
                 self.call(connection)
-            except DBAPIError:
-                raise
-            except Exception as problem:
-                raise own_code_failed(f"schema function {self.name!r}", problem) from problem
+            except (Exception, SystemExit) as problem:  # noqa: BLE001  # raised as what it is
+                raise_as_own(f"schema function {self.name!r}", problem)
 
 
 def _source(name: str, root: Path) -> Source | None:
@@ -163,6 +162,7 @@ def _source(name: str, root: Path) -> Source | None:
     if isinstance(tables, MetaData):
         return Tables(tables)
     if callable(found) and not inspect.isclass(found):
+        _refuse_asynchronous("schema", name, found)
         return Function(name, found)
     raise SettingError(
         f"The schema {name!r} is neither a SQLAlchemy MetaData nor a function",
@@ -178,11 +178,14 @@ def _imported(setting: str, name: str) -> Any:
         found = importlib.import_module(module_name)
         for attribute in filter(None, attributes.split(".")):
             found = getattr(found, attribute)
-    except (ImportError, AttributeError, ValueError) as problem:
+    except (Exception, SystemExit) as problem:
+        inside = _place(problem)
         raise SettingError(
             f"The {setting} {name!r} cannot be imported",
-            why=f"{type(problem).__name__}: {problem}",
-            remedy=f"{setting} is package.module:name, importable from the project's folder.",
+            why=f"{_told(problem)}{inside}",
+            remedy="Importing it has to work where the tests run: mend what it does, or set what it asks for."
+            if inside
+            else f"{setting} is package.module:name, importable from the project's folder.",
         ) from problem
     return found
 
@@ -195,29 +198,57 @@ def _called(setting: str, name: str) -> Callable[..., Any]:
             why=f"it is {type(found).__name__}",
             remedy=f'Name a function that takes a session, as in {setting} = "shop.seeds:fill".',
         )
+    _refuse_asynchronous(setting, name, found)
     return found  # type: ignore[no-any-return]
 
 
 def _sow(seed: Callable[..., Any], url: str) -> None:
-    from sqlalchemy.exc import DBAPIError
     from sqlmodel import Session
 
     with database.disposable(url) as engine, Session(engine) as session:
         try:
             seed(session)
-        except DBAPIError:
-            raise
-        except Exception as problem:
-            raise own_code_failed(f"seed {seed.__qualname__!r}", problem) from problem
-        session.commit()
+            session.commit()
+        except (Exception, SystemExit) as problem:  # noqa: BLE001  # raised as what it is
+            raise_as_own(f"seed {getattr(seed, '__qualname__', seed)!r}", problem)
 
 
-def own_code_failed(what: str, problem: Exception) -> SettingError:
-    """The error for a part of the project's that raised, with the line of the project's where it did."""
+def _refuse_asynchronous(setting: str, name: str, found: Any) -> None:
+    if inspect.iscoroutinefunction(found):
+        raise SettingError(
+            f"The {setting} {name!r} is asynchronous",
+            why="it runs before any event loop does, once for all tests",
+            remedy="Name a plain function.",
+        )
+
+
+def raise_as_own(what: str, problem: BaseException) -> NoReturn:
+    """Raise what a part of the project's raised, with the line of the project's where it did.
+
+    Raises:
+        SettingError: the part failed.
+        sqlalchemy.exc.DBAPIError: the server refused it, and may lack what it needs.
+    """
+    original = getattr(problem, "orig", None)
+    if (getattr(original, "pgcode", None) or getattr(original, "sqlstate", None)) in _LACKING:
+        raise problem
+    raise SettingError(
+        f"The {what} failed",
+        why=f"{_told(problem)}{_place(problem)}",
+        remedy="It has to work on an empty database: mend it, or the setting that names it.",
+    ) from problem
+
+
+def _told(problem: BaseException) -> str:
+    """What it says on one line; of SQLAlchemy's errors the driver's words, without the statement and its values."""
+    original = getattr(problem, "orig", None) or problem
+    return f"{type(original).__name__}: {' '.join(str(original).split())}"
+
+
+def _place(problem: BaseException) -> str:
+    """The last line of the project's that it came by, in brackets; of a syntax error, the line that has it."""
+    if isinstance(problem, SyntaxError) and problem.filename:
+        return f" ({problem.filename}:{problem.lineno})"
     frames = traceback.extract_tb(problem.__traceback__)
     places = [f" ({one.filename}:{one.lineno})" for one in frames if not _LIBRARIES.search(one.filename)]
-    return SettingError(
-        f"The {what} failed",
-        why=f"{type(problem).__name__}: {problem}{places[-1] if places else ''}",
-        remedy="It has to work on an empty database: mend it, or the setting that names it.",
-    )
+    return places[-1] if places else ""

@@ -8,6 +8,8 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
 
+from realdb_ci.services.postgres import scripts
+
 _HEAD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|;)*(\w+)", re.DOTALL)
 _READERS = {"select", "show", "explain", "values", "table", "fetch", "set", "savepoint", "release", "declare"}
 # What they hold runs another time, if ever.
@@ -15,6 +17,7 @@ _DEFINING = {"create", "comment", "prepare"}
 _WRITING = re.compile(r"\b(insert|update|delete|merge|nextval|setval|into)\b", re.IGNORECASE)
 _NOTIFYING = re.compile(r"\bpg_notify\s*\(", re.IGNORECASE)
 _LEVEL = re.compile(r"\bisolation\s+level\s+(?!read\s)", re.IGNORECASE)
+_TWO_PHASES = re.compile(r"\bprepare\s+transaction\b", re.IGNORECASE)
 _BACK_TO = re.compile(r"rollback\s+(?:work\s+|transaction\s+)?to\b", re.IGNORECASE)
 
 
@@ -25,10 +28,12 @@ class Kind(Enum):
     BEGIN = auto()
     COMMIT = auto()
     ROLLBACK = auto()
+    PREPARE = auto()
     ISOLATION = auto()
     NOTIFY = auto()
 
 
+CONTROLLING = (Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK, Kind.PREPARE)
 _KINDS = {
     "begin": Kind.BEGIN,
     "start": Kind.BEGIN,
@@ -63,10 +68,26 @@ class Statement:
             cursor: the driver's cursor, which composed SQL needs to become text.
         """
         if method in ("copy_from", "copy_to", "callproc"):
-            return cls(Kind.PLAIN, writes=True)
-        if hasattr(given, "as_string"):
-            given = given.as_string(cursor)
-        return _read(given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given))
+            return ANY
+        return _read(text_of(given, cursor))
+
+
+ANY = Statement(Kind.PLAIN, writes=True)
+
+
+@lru_cache(maxsize=512)
+def script(text: str) -> tuple[str, ...]:
+    """The statements of a text that begins or ends transactions between others; of any other text nothing."""
+    parts = scripts.split(text)
+    controls = len(parts) > 1 and any(_read(part).kind in CONTROLLING for part in parts)
+    return parts if controls else ()
+
+
+def text_of(given: Any, cursor: Any) -> str:
+    """The text of what a DB-API cursor was given: text, bytes or psycopg's composed SQL."""
+    if hasattr(given, "as_string"):
+        given = given.as_string(cursor)
+    return given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
 
 
 @lru_cache(maxsize=512)
@@ -76,6 +97,8 @@ def _read(text: str) -> Statement:
     kind = _KINDS.get(word, Kind.PLAIN)
     if kind is Kind.ROLLBACK and _BACK_TO.search(text):
         kind = Kind.PLAIN
+    elif word == "prepare" and _TWO_PHASES.search(text):
+        kind = Kind.PREPARE
     elif word in ("set", "begin", "start") and _LEVEL.search(text):
         kind = Kind.ISOLATION
     elif word not in _DEFINING and _NOTIFYING.search(text):

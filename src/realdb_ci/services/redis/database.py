@@ -5,8 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 
 from realdb_ci.errors import SettingError
-from realdb_ci.services.contract import Server, masked
+from realdb_ci.services.contract import Server
 from realdb_ci.services.redis.recipe import DATABASES, connect
+from realdb_ci.services.urls import masked
 
 _COUNTER = "realdb-ci:processes"
 

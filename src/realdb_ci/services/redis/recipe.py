@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realdb_ci import processes
 from realdb_ci.errors import EnvironmentProblem, ServerError
-from realdb_ci.services.contract import Facts, masked
+from realdb_ci.services.contract import Facts
 from realdb_ci.services.recipes import ContainerRecipe, Installation, ProcessRecipe, ask_version
+from realdb_ci.services.urls import masked, scrubbed
 
 if TYPE_CHECKING:
     from redis import Redis as Client
@@ -69,7 +70,7 @@ class Redis:
         lines = (f'{name} "{value}"\n' for name, value in options.items())
         # Nothing in it is worth an orderly end.
         return ProcessRecipe(
-            {"redis.conf": "".join(lines)}, (), (str(found.binary), str(home / "redis.conf")), signal.SIGKILL
+            {"redis.conf": "".join(lines)}, (), (str(found.binary), str(home / "redis.conf")), processes.KILL
         )
 
     def url(self, host: str, port: int, secret: str) -> str:
@@ -86,7 +87,7 @@ class Redis:
         except (AuthenticationError, ResponseError) as problem:
             raise ServerError(
                 f"Redis at {masked(url)} refuses us",
-                why=str(problem),
+                why=scrubbed(str(problem), url),
                 remedy="Correct the user, the password or the database number in the URL.",
             ) from None
         except RedisError as problem:
