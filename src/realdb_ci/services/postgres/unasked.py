@@ -51,9 +51,10 @@ class Sentinel:
 
 
 def is_isolated(item: pytest.Item, request: pytest.FixtureRequest) -> None:
-    """Remember that a test is isolated, until the fixture of this request ends."""
+    """Remember that a test is isolated, until the fixture of this request ends; nothing waits for that any more."""
     item.stash[ISOLATED] = True
     request.addfinalizer(lambda: item.stash.__setitem__(ISOLATED, False))  # for another attempt
+    _relieve(item.config.stash.get(_ENGINE, None))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -109,7 +110,6 @@ def _isolate(item: pytest.Item) -> None:
     """Isolate a test from here on, unless it is isolated already."""
     request: pytest.FixtureRequest | None = getattr(item, "_request", None)
     if request and not item.stash.get(ISOLATED, False):
-        _relieve(item.config.stash.get(_ENGINE, None))
         request.getfixturevalue(ISOLATION)
 
 
