@@ -156,6 +156,7 @@ def _work(step: Step, inputs: Inputs) -> int:
                 servers.begin(wishes[service])
             made = _environment(step, job, plan, stores)
         child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
+        pulls.suite_runs()
         with run.recorded_safely(job.events):
             ended = suite.run(child, step.log.write, servers.end_if_killed)
         code = run.exit_code(ended, job.project, job.events)

@@ -51,3 +51,13 @@ def test_failed_attempts_and_other_steps_are_told() -> None:
         "postgres: docker, PostgreSQL 17",
         "mongodb: failed: no such image",
     ]
+
+
+def test_server_that_gets_ready_is_told_once() -> None:
+    """Until pytest runs by us, then by pytest."""
+    pulls, lines, _ = _pulls()
+    pulls.notify(Notice("postgres", "ready", "postgres: docker, PostgreSQL 17"))
+    pulls.suite_runs()
+    pulls.notify(Notice("mongodb", "ready", "mongodb: docker, MongoDB 7"))
+    pulls.notify(Notice("redis", "failed", "no such image"))
+    assert lines == ["postgres: docker, PostgreSQL 17", "redis: failed: no such image"]

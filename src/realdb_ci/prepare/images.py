@@ -29,6 +29,11 @@ class Pulls:
         self._began: dict[str, float] = {}
         self._bytes: dict[str, tuple[int, int]] = {}
         self._told = 0.0
+        self._suite_runs = False
+
+    def suite_runs(self) -> None:
+        """Leave servers that get ready to pytest, which says so itself, above its first test."""
+        self._suite_runs = True
 
     def notify(self, notice: Notice) -> None:
         """Take one; called from the threads that get the servers."""
@@ -43,7 +48,8 @@ class Pulls:
                 case "start":
                     self._line(f"{notice.service}: starting {notice.detail}")
                 case "ready":
-                    self._line(notice.detail)
+                    if not self._suite_runs:
+                        self._line(notice.detail)
                 case _:
                     self._line(f"{notice.service}: {notice.stage}: {notice.detail}")
 
