@@ -43,6 +43,7 @@ from building_image import CERTIFICATES, IMAGE, PYTHON, build  # noqa: E402
 from cache_service import Store, serving  # noqa: E402
 from copies import Copies  # noqa: E402
 from copies import serving as serving_images  # noqa: E402
+from fake_github import serving as serving_github  # noqa: E402
 from imitation import DOCKER, GATEWAY, Machine  # noqa: E402
 from index import serving as serving_packages  # noqa: E402
 from load import Load  # noqa: E402
@@ -79,6 +80,7 @@ class Place:
 
     Attributes:
         registry: what has the database's image.
+        api: the address of a stand-in for GitHub.
         copies: what the registry serves.
         imposed: options of ``docker run``.
         environ: variables for the Action.
@@ -86,6 +88,7 @@ class Place:
     """
 
     registry: str
+    api: str
     copies: Copies
     imposed: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -123,7 +126,8 @@ def measure(work: Path, cache: str, place: Place, tag: str, *options: str) -> Me
     """Run the Action once on a fresh machine, with these options of ``docker run`` beside the place's."""
     images = {"REALDB_CI_MIRROR": place.registry, "RYUK_CONTAINER_IMAGE": f"{MIRROR}/ryuk:0.8.1"}
     environ = {**images, **place.environ}
-    machine = Machine(work, IMAGE, environ=environ, cache=cache, imposed=(*place.imposed, *options))
+    imposed = (*place.imposed, *options)
+    machine = Machine(work, IMAGE, environ=environ, api=place.api, cache=cache, imposed=imposed)
     machine.check_out(ROOT / "fixtures" / SAMPLE)
     began = time.time()
     with Load() as load:
@@ -218,8 +222,8 @@ def main() -> None:
         copies = Copies(f"{MIRROR}/{options.image}", files)
         rate = options.rate * 1e6
         indexed = serving_packages(options.index, GATEWAY, rate, LATENCY) if options.index else nullcontext()
-        with serving_images(copies, rate) as registry, indexed as index:
-            place = Place(registry, copies, imposed, {"UV_DEFAULT_INDEX": index} if index else {})
+        with serving_images(copies, rate) as registry, indexed as index, serving_github(GATEWAY) as github:
+            place = Place(registry, github.url, copies, imposed, {"UV_DEFAULT_INDEX": index} if index else {})
             took = runs(rounds, place)
             place.forget()
     far = f"a registry that sends {options.rate:g} MB/s" if options.rate else "a registry on this machine"
