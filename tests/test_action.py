@@ -57,6 +57,7 @@ BAD = {
     "report is a file": ({"INPUT_REPORT-DIRECTORY": "test_it.py"}, 2, "cannot be used"),
     "expression": ({"INPUT_SHARD": "${{ matrix.shard }}"}, 2, "not evaluated"),
     "settings": ({"REALDB_CI_STRICT": "maybe"}, 2, "'strict'"),
+    "two of a kind": ({"INPUT_SERVICES": "postgres:17-alpine\npostgres:16"}, 2, "names postgres 2 times"),
 }
 
 
@@ -86,7 +87,7 @@ def _declared() -> list[str]:
 
 def test_suite_sees_the_users_variables_and_none_of_ours() -> None:
     """No token by any name, none of the runner's services or files; the user's own variables stay."""
-    theirs = {"DATABASE_URL": "x", "GITHUB_SHA": "0", "CI": "true", "ACTION": "1", "GIT_CONFIG_COUNT": "1"}
+    theirs = {"DATABASE_URL": "x", "GITHUB_SHA": "0", "CI": "true", "ACTION": "1", "STATE_DIR": "s"}
     ours = {
         "INPUT_TOKEN": "ghs_1",
         "INPUT_PYTEST-ARGS": "-x",
@@ -98,11 +99,29 @@ def test_suite_sees_the_users_variables_and_none_of_ours() -> None:
         "GITHUB_ENV": "/f",
         "GITHUB_PATH": "/f",
         "GITHUB_OUTPUT": "/f",
-        "STATE_x": "1",
     }
     seen = border.visible({**theirs, **ours}, "ghs_1")
-    git = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*"}
+    git = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     assert seen == theirs | git
+
+
+def test_settings_of_git_stay_whole_without_the_token() -> None:
+    """Git refuses all work where one of the settings that are counted is missing."""
+    told = {
+        "GIT_CONFIG_COUNT": "3",
+        "GIT_CONFIG_KEY_0": "url.https://x:ghs_1@github.com/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+        "GIT_CONFIG_KEY_1": "user.name",
+        "GIT_CONFIG_VALUE_1": "ann",
+    }
+    assert border.visible(told, "ghs_1") == {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "user.name",
+        "GIT_CONFIG_VALUE_0": "ann",
+        "GIT_CONFIG_KEY_1": "safe.directory",
+        "GIT_CONFIG_VALUE_1": "*",
+    }
+    assert border.visible({"GIT_CONFIG_COUNT": "x"}, "")["GIT_CONFIG_COUNT"] == "1"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_every_input_reaches_its_field() -> None:
     found = _load(
         services="postgres:17-alpine\n\n  mongo:7.0  \n",
         working_directory=" app ",
-        pytest_args="-k 'a b'\n--maxfail=1",
+        pytest_args="-k 'a b' \\\n  --maxfail=1\n# what is slow\n-m 'not\nslow'",
         install="-r requirements/test.txt\n-e '.[x]'",
         python_version="3.13",
         engine="docker",
@@ -48,7 +48,7 @@ def test_every_input_reaches_its_field() -> None:
     assert found == Inputs(
         services=("postgres:17-alpine", "mongo:7.0"),
         working_directory="app",
-        pytest_args=("-k", "a b", "--maxfail=1"),
+        pytest_args=("-k", "a b", "--maxfail=1", "-m", "not\nslow"),
         install=("-r", "requirements/test.txt", "-e", ".[x]"),
         python_version="3.13",
         engine="docker",
@@ -82,6 +82,7 @@ BAD = {
     "cache": ({"cache": "yes"}, ["'cache' cannot be 'yes'", "packages, snapshots, timings"]),
     "open quote": ({"pytest_args": "-k 'a"}, ["'pytest-args'", "quotes do not close"]),
     "expression": ({"pytest_args": "-k ${{ matrix.k }}"}, ["'pytest-args'", "not evaluated"]),
+    "command": ({"install": "pip install -r requirements.txt"}, ["what follows 'uv pip install'", "'pip' would"]),
     "newline": ({"working_directory": "a\nb"}, ["'working-directory'", "one line"]),
     "token": ({"token": "ghs_secret\nvalue"}, ["'token' cannot be used", "one line"]),
 }

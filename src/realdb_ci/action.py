@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,10 @@ from realdb_ci.broker import Broker
 from realdb_ci.config import BROKER_VARIABLE, Config, project_name, settings_root
 from realdb_ci.engines.contract import RUN_LABEL
 from realdb_ci.engines.snapshots import Snapshots
-from realdb_ci.errors import EnvironmentProblem, RealdbError
+from realdb_ci.errors import EnvironmentProblem, RealdbError, SettingError
 from realdb_ci.github import GitHub
 from realdb_ci.inputs import Inputs
-from realdb_ci.prepare import baselines, border, dependencies, environment, images, needs, siblings
+from realdb_ci.prepare import baselines, border, dependencies, environment, home, images, needs, siblings
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.prepare.uv import Uv
@@ -30,16 +30,14 @@ from realdb_ci.services import urls
 from realdb_ci.step import Step
 from realdb_ci.timing import again
 
-# In the image a folder of the container's own: it goes with it, and no checkout ever has to clean it. Where that
-# cannot be written, as on a runner itself, the folder for temporary files.
-CACHES = Path("/var/cache")
-HOME = (CACHES if os.access(CACHES, os.W_OK) else Path(tempfile.gettempdir())) / "realdb-ci"
-
 
 def main() -> NoReturn:
     """Do the step and end the process with its number."""
     signals.interrupt_once()
     environ = dict(os.environ)
+    border.close(os.environ)
+    # Tests print what they like, and a pipe on Windows takes only what its code page has.
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     log = runner.Log(obeys=environ.get("GITHUB_ACTIONS") == "true")
     workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
     sys.exit(act(Step(environ, log, workspace, time.time())))
@@ -76,7 +74,11 @@ def act(step: Step) -> int:
             )
         )
         codes.append(EnvironmentProblem.exit_code)
-    return step.finish(codes, inputs)
+    try:
+        return step.finish(codes, inputs)
+    except KeyboardInterrupt:  # while GitHub was asked; now there are seconds left
+        step.append("interrupted")
+        return step.finish([*codes, results.INTERRUPTED], inputs)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Job:
         project, seen = inputs.project(step.workspace), border.visible(step.environ, inputs.token)
         flags = {"engine": inputs.engine or None, "services": inputs.services}
         config = Config.load(settings_root(project), seen, flags)
+        _check_services(inputs.services)
         for wish in services.wishes(config).values():
             for secret in urls.secrets_of(wish.url or ""):
                 step.log.mask(secret)
@@ -182,12 +185,24 @@ def _ready(found: results.Results) -> float:
     return sum(servers) + sum(schemas)
 
 
+def _check_services(told: Sequence[str]) -> None:
+    """Raise SettingError where two lines of the input speak of one service."""
+    for name, count in Counter(services.named([line])[0] for line in told).items():
+        if count > 1:
+            raise SettingError(
+                f"The input 'services' names {name} {count} times",
+                why="a job has one server of each kind",
+                remedy="Leave one line; the jobs of a matrix can test several versions.",
+            )
+
+
 def _stores(step: Step, job: Job, github: GitHub | None) -> Stores:
+    place = home.of(step.environ)
     kept = Kept(
         project_name(job.project),
         step.environ.get("GITHUB_RUN_ID", "0"),
-        HOME,
-        Uv(HOME, job.visible, step.log.write),
+        place,
+        Uv(place, job.visible, step.log.write),
         lambda text: step.log.problem("warning", "realdb-ci", text),
         step.log.line,
         step.span,

@@ -19,6 +19,8 @@ RUNNERS_OWN = ("args", "entrypoint")
 CACHES = ("packages", "snapshots", "timings", "images")
 # What "true" stands for: most registries give an image faster than a cache does.
 USUAL_CACHES = frozenset(CACHES) - {"images"}
+# What people write who take the input for a command; each of these names is a package of the index, too.
+COMMANDS = frozenset({"pip", "pip3", "uv", "python", "python3", "poetry", "pdm", "pipenv", "hatch", "conda"})
 _PYTHON = re.compile(r"(?:(?:cpython|pypy)[-@]?)?\d+(?:\.\d+){0,2}t?", re.ASCII)
 _SHARD = re.compile(r"([1-9]\d{0,3})/([1-9]\d{0,3})", re.ASCII)
 
@@ -52,13 +54,18 @@ def _line(text: str) -> str:
 
 def _words(text: str) -> tuple[str, ...]:
     """Words as a shell would split them; there is no shell, so nothing in them is run."""
-    words: list[str] = []
-    for line in _lines(text):
-        try:
-            words += shlex.split(line)
-        except ValueError as problem:
-            raise ValueError(f"its quotes do not close ({problem})") from None
-    return tuple(words)
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    try:
+        return tuple(shlex.split("\n".join(lines).replace("\\\n", " ")))
+    except ValueError as problem:
+        raise ValueError(f"its quotes do not close ({problem})") from None
+
+
+def _packages(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    if words and words[0] in COMMANDS:
+        raise ValueError(f"it is what follows 'uv pip install', and {words[0]!r} would be a package to install")
+    return words
 
 
 def _engine(text: str) -> str:
@@ -122,7 +129,7 @@ class Inputs:
     services: tuple[str, ...] = _input("", _lines)
     working_directory: str = _input(".", _line)
     pytest_args: tuple[str, ...] = _input("", _words)
-    install: tuple[str, ...] = _input("", _words)
+    install: tuple[str, ...] = _input("", _packages)
     python_version: str = _input("", _python)
     engine: str = _input("", _engine)
     shard: Shard | None = _input("", _shard)  # noqa: RUF009  # a field, like the others

@@ -121,5 +121,5 @@ class Step:
     def _guarded(self, what: str) -> Iterator[None]:
         try:
             yield
-        except OSError as problem:
+        except Exception as problem:  # noqa: BLE001  # whatever it is, the others are written
             self.log.problem("warning", TITLE, f"{what} could not be written: {problem}")

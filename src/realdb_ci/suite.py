@@ -54,9 +54,8 @@ class Suite:
     def command(self) -> list[str]:
         """The child's command line."""
         colour = ["--color=yes"] if self.colour else []
-        # Where a project switches entry points off, our plugin still has to come in.
-        plugin = ["-p", "realdb_ci"] if self.inherited.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") else []
-        return [str(self.interpreter), "-m", "pytest", *plugin, *colour, *self.flags, *self.arguments]
+        # By name, because a project may switch entry points off; elsewhere that changes nothing.
+        return [str(self.interpreter), "-m", "pytest", "-p", "realdb_ci", *colour, *self.flags, *self.arguments]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 import psycopg2
 import pytest
+from artifact_service import token as runtime_token
 from cache_service import Store, serving
 from imitation import AFTER_SIGINT, GATEWAY, ROOT, RUNNER_UID, TOKEN, Machine
 from junitparser import JUnitXml
@@ -60,9 +61,15 @@ import os, pathlib, subprocess
 
 def test_spies():
     mine = "\\n".join(f"{name}={value}" for name, value in os.environ.items())
-    assert "{token}" not in mine and "imitated-runtime-token" not in mine
+    assert "{token}" not in mine and "{runtime}" not in mine
     assert "INPUT_" not in mine and "GITHUB_OUTPUT" not in mine and "/opt/realdb-ci" not in mine
     assert os.environ["USERS_OWN"] == "kept"
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            theirs = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        assert b"{token}" not in theirs and b"{runtime}" not in theirs, process
     assert subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).returncode == 0
     import importlib.util
     assert importlib.util.find_spec("uv") is None
@@ -79,7 +86,7 @@ def test_tested_code_gets_no_secret_and_gives_no_command(machine: MakeMachine) -
     """What it prints is shown, what it makes belongs to the runner, Git works for it."""
     one = machine()
     one.environ |= {"USERS_OWN": "kept", "ALSO_THE_TOKEN": TOKEN}
-    one.write("spy/test_spy.py", SPY.replace("{token}", TOKEN))
+    one.write("spy/test_spy.py", SPY.replace("{token}", TOKEN).replace("{runtime}", runtime_token()))
     one.check_out()
     done = one.run(with_={"working-directory": "spy", "cache": "false"})
     assert done.code == 0, done.raw

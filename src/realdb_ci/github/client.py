@@ -68,6 +68,7 @@ class Client:
         self.github = github
         self._sleep = sleep
         self._patience = github.patience
+        self._silences = 0
         self._last_write = float("-inf")
         self._session = requests.Session()
         self._session.headers.update(HEADERS)
@@ -162,6 +163,9 @@ class Client:
             self._last_write = time.monotonic()
         if isinstance(outcome, Unreachable) or not request.is_met_by(outcome):
             self._patience -= time.monotonic() - began
+        self._silences = self._silences + 1 if isinstance(outcome, Unreachable) else 0
+        if self._silences >= ATTEMPTS:
+            self._patience = 0.0  # patience is for those who ask for it
         return outcome
 
     def _send(self, request: _Request) -> requests.Response | Unreachable:

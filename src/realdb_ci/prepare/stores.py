@@ -130,7 +130,8 @@ class Stores:
         timings.write(durations, agreed.seconds)
         told = f"{shard} by the timings of {len(agreed.seconds)} tests ({agreed.digest})"
         self.kept.span("shard", told, began, time.time())
-        return [f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}"]
+        part = (f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}")
+        return ["-p", timings.SPLITTER, *part]
 
     def history(self) -> History:
         """The last runs of the base branch."""

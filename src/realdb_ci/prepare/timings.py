@@ -17,6 +17,8 @@ from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 
 KIND = "timings"
+# What shares out: the name of its entry point.
+SPLITTER = "pytest-split"
 BYTES_LIMIT = 32 << 20
 
 

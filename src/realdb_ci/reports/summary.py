@@ -15,12 +15,12 @@ BUDGET = 1_000_000
 
 
 def publish(digest: Digest, place: Place) -> bool:
-    """Write ``summary.md`` into the output folder, and on GitHub into the job summary."""
-    (place.out / FILE).write_text(render(digest, missed=place.missed), encoding="utf-8")
+    """Write it into the job summary on GitHub, and as ``summary.md`` into the output folder, which may be full."""
     if place.github is not None and place.github.summary is not None:
         with place.github.summary.open("a", encoding="utf-8") as file:
             # What the step has written before counts as well.
             file.write(render(digest, BUDGET - file.tell(), place.missed))
+    (place.out / FILE).write_text(render(digest, missed=place.missed), encoding="utf-8")
     return True
 
 
