@@ -75,6 +75,21 @@ def test_shards_make_one_report(report: Report, tmp_path: Path) -> None:
     assert done.stdout.count("FAILED  broken: ") == 1
 
 
+def test_missing_shard_is_red_and_named(report: Report, tmp_path: Path) -> None:
+    """All that there is has passed, and is not all."""
+    run = {"event": "run", "project": "desk", "python": "3.11.7"}
+    for number in (1, 3):
+        shard = {"event": "shard", "number": number, "total": 3, "digest": "a"}
+        passed = {"event": "phase", "nodeid": f"t.py::test_{number}", "when": "teardown", "outcome": "passed"}
+        events = (shard, run, passed, {"event": "end", "exitstatus": 0, "duration": 1.0})
+        text = "".join(f"{json.dumps(event)}\n" for event in events)
+        (tmp_path / f"{number}.jsonl").write_text(text)
+    done = report("1.jsonl", "3.jsonl")
+    assert done.returncode == 1
+    assert "Part 2/3 of desk is missing" in done.stdout
+    assert "All tests passed" not in done.stdout
+
+
 def test_patterns_and_folders_are_searched_here(report: Report, tmp_path: Path) -> None:
     """Where no shell expands them, with ** and without."""
     for name in ("a/one.xml", "a/b/two.xml"):

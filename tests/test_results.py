@@ -19,6 +19,7 @@ from realdb_ci.results import (
     Problem,
     Results,
     Server,
+    Shard,
     Slower,
     Suite,
     merge,
@@ -159,6 +160,7 @@ def test_suite_is_read_back(tmp_path: Path) -> None:
         {"event": "collected", "count": 2, "cases": [where, {"nodeid": "b", "path": "b.py", "line": None}]},
         {"event": "server", "service": "postgres", "version": "17.2", "seconds": 1.5, "settings": {"fsync": "off"}},
         {"event": "span", "name": "schema", "start": 1.0, "stop": 2.0, "colour": "green"},
+        {"event": "shard", "number": 2, "total": 3, "digest": "a", "whole": False},
         {"event": "weather", "sun": True},
         START,
         told("setup", duration=0.5, path="desk/tests/test_desk.py", line=3, novelty=[1]),
@@ -190,6 +192,7 @@ def test_suite_is_read_back(tmp_path: Path) -> None:
         {"fsync": "off"},
     )
     assert suite.spans[0].name == "schema"
+    assert suite.shards == (Shard(2, 3, "a"),)
     assert suite.collect_errors[0] == CollectError("c.py", "c.py", 2, "SyntaxError")
     assert suite.problems[0] == Problem("No server", "w", "r", "l", 3)
 
@@ -329,6 +332,7 @@ def test_any_prefix_of_a_record_can_be_read(tmp_path_factory: pytest.TempPathFac
 
 
 KEYS = ["nodeid", "when", "outcome", "cases", "path", "line", "exitstatus", "returncode", "workers", "args", "at"]
+KEYS += ["number", "total"]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner),
@@ -340,7 +344,8 @@ ANYTHING = st.recursive(
 @given(ANYTHING)
 def test_any_values_can_be_read(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     """An event with wrong values is passed over; it never breaks the reading of the others."""
-    kinds = ["run", "collected", "start", "phase", "collect_error", "server", "span", "problem", "end", "died"]
+    kinds = ["run", "collected", "start", "phase", "collect_error", "server", "span", "shard", "problem"]
+    kinds += ["end", "died"]
     odd = [{"event": kind, **dict.fromkeys(KEYS, value)} for kind in kinds]
     path = write(tmp_path_factory.mktemp("odd") / "events.jsonl", *odd, RUN, told("call"), END)
     assert read(path).suites[-1].cases[-1].outcome == "passed"
@@ -441,6 +446,46 @@ def test_legs_of_a_matrix_stay_apart_under_their_own_names() -> None:
     ]
     assert [len(suite.cases) for suite in merged.suites] == [1, 1, 2]
     assert merged.counts["failed"] == 1
+
+
+def parts(*told: tuple[int, int, str], **more: Any) -> list[Results]:
+    """Parts of a suite, each with a test of its own: number, total, and what it was split by."""
+    return [ran(named(f"{number}", "passed"), shards=(Shard(number, *split),), **more) for number, *split in told]
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ([(1, 3, "a"), (2, 3, "a"), (3, 3, "a")], None),
+        ([(1, 3, "a"), (3, 3, "a")], "Part 2/3 of desk is missing"),
+        ([(2, 3, "a")], "Parts 1/3, 3/3 of desk are missing"),
+        ([(1, 2, "a"), (2, 2, "b")], "The parts of desk were not split by the same numbers"),
+        ([(1, 2, "a"), (2, 2, "b"), (2, 2, "a")], None),
+        ([(1, 2, "a"), (2, 3, "a")], "The parts of desk were not split by the same numbers"),
+        ([(1, 10**12, "a")], "Parts 2/1000000000000, "),
+    ],
+)
+def test_suite_of_which_a_part_is_missing_is_red(told: list[tuple[int, int, str]], problem: str | None) -> None:
+    """Its tests ran nowhere, and nothing else would say so."""
+    [suite] = merge(parts(*told)).suites
+    assert [one.what.startswith(problem or "?") for one in suite.problems] == [True] * (problem is not None)
+    assert suite.exit_code == (problem is not None)
+
+
+def test_shard_that_ran_the_whole_suite_is_all_of_them() -> None:
+    """It could not learn what the others were split by."""
+    whole = ran(named("1", "passed"), named("2", "passed"), shards=(Shard(2, 2, "b", True),))
+    assert merge([*parts((1, 2, "a")), whole]).exit_code == 0
+
+
+def test_shards_without_a_database_complete_the_leg_that_lacks_them() -> None:
+    """Nothing else tells whose they are."""
+    servers = [{"servers": (Server("postgres", version=version),)} for version in ("16.1", "17.2")]
+    without = parts((2, 2, "a"), (2, 2, "a"))
+    old, new = (parts((1, 2, "a"), **more) for more in servers)
+    for told in ([*without, *old, *new], [*old, *without, *new], [*old, *new, *without]):
+        assert merge(told).exit_code == 0
+    assert merge([*old, *new, without[0]]).exit_code == 1
 
 
 def test_what_every_shard_tells_is_told_once() -> None:

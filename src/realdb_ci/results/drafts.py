@@ -10,9 +10,9 @@ from typing import Any, TypeVar, get_type_hints
 from realdb_ci.results.billing import unbilled
 from realdb_ci.results.cases import Anchor, Case, Phase, Repeat
 from realdb_ci.results.comparisons import Comparison, Slower
-from realdb_ci.results.suites import CollectError, Problem, Server, Span, Suite
+from realdb_ci.results.suites import CollectError, Problem, Server, Shard, Span, Suite
 
-Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Problem, CollectError, Slower, Comparison)
+Plain = TypeVar("Plain", Phase, Repeat, Server, Span, Shard, Problem, CollectError, Slower, Comparison)
 # A phase after which nothing more is to come of an attempt: "???" is how xdist tells of a worker that crashed.
 LAST_PHASES = frozenset({"teardown", "???"})
 # What the event of a phase that just passed does not have.
@@ -42,7 +42,8 @@ class SuiteDraft:
 
     def __init__(self, project: str) -> None:
         self._known: dict[str, Any] = {"project": project}
-        self._lists: dict[str, list[Any]] = {"servers": [], "spans": [], "problems": [], "collect_errors": []}
+        lists = ("servers", "spans", "problems", "collect_errors", "shards")
+        self._lists: dict[str, list[Any]] = {name: [] for name in lists}
         self._places: dict[str, Anchor] = {}
         self._cases: dict[str, CaseDraft] = {}
         self._first = self._latest = 0.0
@@ -113,6 +114,9 @@ class SuiteDraft:
 
     def _take_span(self, event: Mapping[str, Any]) -> None:
         self._lists["spans"].append(_plain(Span, event))
+
+    def _take_shard(self, event: Mapping[str, Any]) -> None:
+        self._lists["shards"].append(_plain(Shard, event))
 
     def _take_problem(self, event: Mapping[str, Any]) -> None:
         self._lists["problems"].append(_plain(Problem, event))
@@ -207,7 +211,7 @@ CASTS: Mapping[Any, Callable[[Any], Any]] = {
     tuple[str, ...]: _texts,
     tuple[tuple[str, str], ...]: lambda pairs: tuple((str(name), str(text)) for name, text in pairs),
 }
-KINDS: tuple[type[Any], ...] = (Phase, Repeat, Server, Span, Problem, CollectError, Slower, Comparison)
+KINDS: tuple[type[Any], ...] = (Phase, Repeat, Server, Span, Shard, Problem, CollectError, Slower, Comparison)
 CASTS_OF: Mapping[type[Any], tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     kind: tuple((name, CASTS[told]) for name, told in get_type_hints(kind).items()) for kind in KINDS
 }

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from realdb_ci.results.cases import BAD, Case, Phase
 from realdb_ci.results.comparisons import joined
+from realdb_ci.results.shards import lacking
 from realdb_ci.results.suites import Results, Suite
 
 Value = TypeVar("Value", bound=Hashable)
@@ -23,15 +24,22 @@ def merge(parts: Iterable[Results]) -> Results:
     Suites of one project belong together: shards that ran different tests, or a later attempt at the same ones. A
     test that several of them ran is one case with the attempts of all, in the order they were made. Suites on
     different versions of Python, or of a database, are legs of a matrix: they stay apart, and say so in their name.
+    A suite of which a part is missing has that as a problem.
     """
+    told = list(chain.from_iterable(part.suites for part in parts))
+    places = {id(suite): place for place, suite in enumerate(told)}
     groups: list[list[Suite]] = []
-    for suite in chain.from_iterable(part.suites for part in parts):
-        group = next((group for group in groups if all(_same(suite, other) for other in group)), None)
+    # A shard that used no database fits every leg, so it comes last, and goes where it is missing.
+    for suite in sorted(told, key=lambda suite: not suite.servers):
+        fitting = [group for group in groups if all(_same(suite, other) for other in group)]
+        first = fitting[0] if fitting else None
+        group = next((group for group in fitting if not _has_shard(group, suite)), first)
         if group is None:
             groups.append([suite])
         else:
             group.append(suite)
-    return Results(_named([_one(group) for group in groups]))
+    groups.sort(key=lambda group: min(places[id(suite)] for suite in group))
+    return Results(_named([_checked(_one(group)) for group in groups]))
 
 
 def again(earlier: Case, case: Case) -> Case:
@@ -57,6 +65,12 @@ def _same(suite: Suite, other: Suite) -> bool:
         return False
     versions, others = _versions(suite), _versions(other)
     return all(versions[service] == others[service] for service in versions.keys() & others.keys())
+
+
+def _has_shard(group: Iterable[Suite], suite: Suite) -> bool:
+    """Whether a suite's part is among them; what was not split is."""
+    there = {shard.number for other in group for shard in other.shards}
+    return all(shard.number in there for shard in suite.shards)
 
 
 def _versions(suite: Suite) -> dict[str, str]:
@@ -89,7 +103,14 @@ def _one(group: Sequence[Suite]) -> Suite:
         properties=_joined(suite.properties for suite in suites),
         sections=tuple(chain.from_iterable(suite.sections for suite in suites)),
         comparison=joined(suite.comparison for suite in suites),
+        shards=_joined(suite.shards for suite in suites),
     )
+
+
+def _checked(suite: Suite) -> Suite:
+    # A suite that never opened has no name, and a problem of its own.
+    problem = lacking(suite) if suite.project else None
+    return suite if problem is None else replace(suite, problems=(*suite.problems, problem))
 
 
 def _cases(suites: Iterable[Suite]) -> dict[str, Case]:

@@ -50,6 +50,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of a suite, run by one of several runners.
+
+    Attributes:
+        number: which part, counted from 1.
+        total: into how many parts the suite was split.
+        digest: the same for the same numbers to split by.
+        whole: whether all of the suite ran in its place.
+    """
+
+    number: int
+    total: int
+    digest: str = ""
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something that stopped tests from being run; see ``errors.RealdbError``."""
 
@@ -91,6 +108,7 @@ class Suite:
         properties: what the suite noted about itself, as (name, value).
         sections: output that belongs to no test, as (name, text).
         comparison: what its tests did on the base branch, or None where nobody knows.
+        shards: the parts of it that ran, none where it was not split.
     """
 
     project: str
@@ -115,6 +133,7 @@ class Suite:
     properties: tuple[tuple[str, str], ...] = ()
     sections: tuple[tuple[str, str], ...] = ()
     comparison: Comparison | None = None
+    shards: tuple[Shard, ...] = ()
 
     @cached_property
     def finished(self) -> bool:
