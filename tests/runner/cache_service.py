@@ -17,6 +17,8 @@ from artifact_service import Artifacts, run_of, token
 
 PREFIX = "/twirp/github.actions.results.api.v1."
 TOKEN = token()
+# As the store answers once a signature has run out, and while it is busy.
+BLOBS_FAIL = {"refusing blobs": 403, "failing blobs": 503}
 
 
 @dataclass
@@ -25,10 +27,12 @@ class Store:
 
     Attributes:
         entries: (key, version) to blob, in the order they were finished.
-        behaviour: well, read-only, limited, failing, flaky, truncated, slow, or lossy, which takes half of a blob.
+        behaviour: well; read-only or unreadable; limited, failing, flaky, or hanging, which takes a call and does
+            not answer; truncated, slow, refusing blobs, failing blobs, or lossy, which takes half of a blob.
         artifacts: those that runs have left.
         asked: the methods that were called, in order.
         lock: around changes.
+        closed: set once the test is over, and with it all waiting.
     """
 
     behaviour: str = "well"
@@ -40,6 +44,7 @@ class Store:
     headers: list[dict[str, str]] = field(default_factory=list)
     artifacts: Artifacts = field(default_factory=Artifacts)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    closed: threading.Event = field(default_factory=threading.Event)
 
     def call(self, method: str, request: dict[str, object], base: str) -> tuple[int, dict[str, object]]:
         """Answer one call of the service."""
@@ -74,6 +79,8 @@ class Store:
         return 200, {"ok": True, "entry_id": "1"}
 
     def _look_up(self, key: str, version: str, request: dict[str, object], base: str) -> dict[str, object]:
+        if self.behaviour == "unreadable":
+            return {"ok": False, "message": "cache read denied: token has no readable scopes"}
         prefixes = [key, *request.get("restore_keys", [])]  # type: ignore[misc]
         assert len(prefixes) <= 10
         known = [one for one, its in self.entries if its == version]
@@ -100,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b"{}")
         elif self.store.behaviour == "limited":
             self._send(429, b'{"code": "resource_exhausted", "msg": "slow down"}', {"retry-after": "60"})
+        elif self.store.behaviour == "hanging":
+            self.store.closed.wait()
         elif self.store.behaviour == "failing":
             self._send(500, b"<html>oops</html>")
         elif self.store.behaviour == "flaky" and len(self.store.asked) % 2:
@@ -122,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = urlsplit(self.path).path[1:]
         if query.get("sig") != ["secret"] or "Authorization" in self.headers:
             self._send(403, b"")
+        elif self.store.behaviour in BLOBS_FAIL:
+            self._send(BLOBS_FAIL[self.store.behaviour], b"<Error/>")
         elif query.get("comp") == ["block"]:
             base64.b64decode(query["blockid"][0], validate=True)
             self.store.blocks[name + query["blockid"][0]] = body
@@ -141,6 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
         blob = self.store.blobs.get(urlsplit(self.path).path[1:], b"")
         if "Authorization" in self.headers or "sig=secret" not in self.path:
             self._send(403, b"")
+        elif self.store.behaviour in BLOBS_FAIL:
+            self._send(BLOBS_FAIL[self.store.behaviour], b"<Error/>")
         elif self.store.behaviour == "truncated":
             self._send(200, blob[: len(blob) // 2], length=len(blob))
         elif self.store.behaviour == "slow":
@@ -179,5 +192,6 @@ def serving(store: Store, host: str = "127.0.0.1") -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://{host}:{server.server_port}/"
+        store.closed.set()
         server.shutdown()
         thread.join()

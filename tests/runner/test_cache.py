@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from realdb_ci.prepare import results_service
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import Patience, ServiceTrouble, Taken
 
-QUICK = Patience(connect=1.0, transfer=1.0, pauses=(0.01, 0.01))
+QUICK = Patience(connect=1.0, transfer=1.0, pauses=(0.01, 0.01), answer=0.5)
 
 
 @pytest.fixture
@@ -83,7 +84,13 @@ def test_an_entry_cannot_be_written_twice(service: CacheService, file: Path) -> 
         service.save("packages", "a", file)
 
 
-@pytest.mark.parametrize("behaviour", ["limited", "failing", "babbling", "truncated", "slow"])
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        *("limited", "failing", "babbling", "truncated", "slow"),
+        *("hanging", "unreadable", "refusing blobs", "failing blobs"),
+    ],
+)
 def test_trouble_is_one_kind_of_error_and_short(
     behaviour: str, service: CacheService, store: Store, file: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +101,28 @@ def test_trouble_is_one_kind_of_error_and_short(
         service.fetch("packages", ["a"], tmp_path / "got")
     assert "secret" not in str(caught.value)
     assert TOKEN not in str(caught.value) + repr(service)
+
+
+@pytest.mark.parametrize("behaviour", ["refusing blobs", "failing blobs"])
+def test_blob_that_is_not_taken_is_trouble(behaviour: str, service: CacheService, store: Store, file: Path) -> None:
+    """The entry is begun and never finished, so nobody finds half of it."""
+    store.behaviour = behaviour
+    with pytest.raises(ServiceTrouble, match=r"403|503"):
+        service.save("packages", "a", file)
+    assert not store.entries
+
+
+def test_service_that_takes_a_call_and_does_not_answer_is_not_waited_for_as_for_a_blob(
+    service: CacheService, store: Store, tmp_path: Path
+) -> None:
+    """A step has three calls to wait for where one has been lost, and a blob may take a minute."""
+    store.behaviour = "hanging"
+    patient = replace(service, patience=replace(QUICK, transfer=100.0))
+    began = time.monotonic()
+    with pytest.raises(ServiceTrouble, match="does not answer"):
+        patient.fetch("packages", ["a"], tmp_path / "got")
+    assert time.monotonic() - began < 20
+    assert len(store.asked) == 3
 
 
 def test_a_service_that_recovers_is_asked_again(

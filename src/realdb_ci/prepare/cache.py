@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from realdb_ci.prepare.results_service import ResultsService, ServiceTrouble, Taken, either
+from realdb_ci.prepare.results_service import Denied, ResultsService, ServiceTrouble, Taken, either, refusal
 
 # Part of every entry's version: what an older realdb-ci wrote is not found by a newer one.
 FORMAT = 1
 KEY_LIMIT = 512
+# Of a project's name, so that a list of entries can be read by people.
+NAME_LIMIT = 100
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class CacheService(ResultsService):
             The key that was found, or None.
 
         Raises:
+            Denied: no job of this workflow run may read.
             ServiceTrouble: the service failed, or took too long.
+            OSError: the file cannot be written.
         """
         if not self.reads:
             return None
@@ -63,6 +67,9 @@ class CacheService(ResultsService):
             {"key": wanted[0], "restore_keys": wanted[1:], "version": version(kind)},
         )
         if not answer.get("ok"):
+            problem = refusal(str(answer.get("message") or ""))
+            if isinstance(problem, Denied):
+                raise problem
             return None
         self.download(either(answer, "signed_download_url"), file)
         return either(answer, "matched_key") or wanted[0]
@@ -72,15 +79,18 @@ class CacheService(ResultsService):
 
         Raises:
             Taken: there is one of this key.
+            Denied: no job of this workflow run may write.
             ServiceTrouble: the service failed, refused, or took too long.
+            OSError: the file cannot be read.
         """
         if not self.writes:
-            raise ServiceTrouble("cache write denied: this job may only read")
+            raise Denied("cache write denied: this job may only read")
         named = {"key": _key(key), "version": version(kind)}
         answer = self.call("CacheService/CreateCacheEntry", named)
         if not answer.get("ok"):
-            message = str(answer.get("message") or "")
-            raise (ServiceTrouble if "denied" in message else Taken)(message or "the entry is there already")
+            message = str(answer.get("message") or "the entry is there already")
+            problem = refusal(message)
+            raise problem if isinstance(problem, Denied) else Taken(message)
         self.upload(either(answer, "signed_upload_url"), file)
         size = str(file.stat().st_size)
         done = self.call("CacheService/FinalizeCacheEntryUpload", {**named, "size_bytes": size})
@@ -91,6 +101,11 @@ class CacheService(ResultsService):
 def version(kind: str) -> str:
     """What separates entries of one kind and format from all others."""
     return hashlib.sha256(f"realdb-ci {FORMAT} {kind}".encode()).hexdigest()
+
+
+def of_project(project: str) -> str:
+    """A project as a part of keys: readable, and never the beginning of another one, however alike their names."""
+    return f"{project[:NAME_LIMIT]}-{hashlib.sha256(project.encode()).hexdigest()[:16]}"
 
 
 def _key(key: str) -> str:

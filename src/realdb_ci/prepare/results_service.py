@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 PREFIX = "/twirp/github.actions.results.api.v1."
+DENIED = re.compile(r"\bcache (read|write) denied:")
 PASSING = (500, 502, 503, 504)
 CHUNK = 1 << 20
 # The service takes a blob in one request up to 5000 MiB; the toolkit cuts from 128 MiB on.
@@ -34,6 +36,10 @@ class Taken(ServiceTrouble):
     """There is something of this name already, or another job is just writing it."""
 
 
+class Denied(ServiceTrouble):
+    """The workflow run may not do that, so none of its jobs may."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long to wait.
@@ -42,11 +48,13 @@ class Patience:
         connect: seconds for a connection.
         transfer: seconds for a whole download or upload.
         pauses: seconds before each further attempt after an answer that may pass.
+        answer: seconds for the answer to a call, and for the next bytes of a download.
     """
 
     connect: float = 5.0
     transfer: float = 90.0
     pauses: tuple[float, ...] = (1.0, 3.0)
+    answer: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class ResultsService:
 
         Raises:
             Taken: there is something of this name already.
+            Denied: no job of this workflow run may do it.
             ServiceTrouble: it failed, refused, or took too long.
         """
         parts, name = urlsplit(self.url), method.rpartition("/")[2]
@@ -86,27 +95,30 @@ class ResultsService:
             f"{parts.scheme}://{parts.netloc}{PREFIX}{method}",
             body=json.dumps({one: value for one, value in request.items() if value}).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+            seconds=self.patience.answer,
         )
         try:
             answer = json.loads(response.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if response.status == 409:  # noqa: PLR2004  # Twirp's already_exists
             raise Taken(_message(answer) or "it is there already")
         if response.status != 200:  # noqa: PLR2004
-            raise ServiceTrouble(f"{name}: HTTP {response.status} {_message(answer)}".strip())
+            raise refusal(f"{name}: HTTP {response.status} {_message(answer)}".strip())
         if not isinstance(answer, dict):
             raise ServiceTrouble(f"{name}: the answer cannot be read")
         return answer
 
-    def _ask(self, method: str, url: str, *, body: bytes, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def _ask(
+        self, method: str, url: str, *, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> BaseHTTPResponse:
         """One request, again after an answer that may pass; being limited is no such answer."""
         from urllib3.exceptions import HTTPError
 
         problem = ""
         for pause in (*self.patience.pauses, None):
             try:
-                with _pool(self.patience) as pool:
+                with _pool(self.patience.connect, seconds) as pool:
                     response = pool.request(method, url, body=body, headers=dict(headers))
             except HTTPError as failed:
                 problem = type(failed).__name__
@@ -129,7 +141,7 @@ class ResultsService:
         deadline = time.monotonic() + self.patience.transfer
         try:
             with (
-                _pool(self.patience) as pool,
+                _pool(self.patience.connect, self.patience.answer) as pool,
                 contextlib.closing(pool.request("GET", url, preload_content=False)) as response,
                 file.open("wb") as out,
             ):
@@ -165,7 +177,8 @@ class ResultsService:
         self._put(f"{url}&comp=blocklist", body.encode(), {"Content-Type": "application/xml"})
 
     def _put(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        response = self._ask("PUT", url, body=body, headers={**headers, "x-ms-version": "2021-12-02"})
+        told = {**headers, "x-ms-version": "2021-12-02"}
+        response = self._ask("PUT", url, body=body, headers=told, seconds=self.patience.transfer)
         if response.status != 201:  # noqa: PLR2004
             raise ServiceTrouble(f"the upload failed with HTTP {response.status}")
 
@@ -183,6 +196,11 @@ def either(answer: Mapping[str, Any], name: str) -> str:
     return str(answer.get(name) or answer.get(camel) or "")
 
 
+def refusal(message: str) -> ServiceTrouble:
+    """What a refusal in these words is; the toolkit too knows the service's two by their beginning."""
+    return Denied(message) if DENIED.search(message) else ServiceTrouble(message)
+
+
 def _blocks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as opened:
         while block := opened.read(BLOCK):
@@ -193,10 +211,10 @@ def _message(answer: Any) -> str:
     return str(answer.get("msg") or "")[:300] if isinstance(answer, dict) else ""
 
 
-def _pool(patience: Patience) -> PoolManager:
+def _pool(connect: float, read: float) -> PoolManager:
     from urllib3 import PoolManager, Retry, Timeout
 
     return PoolManager(
-        timeout=Timeout(connect=patience.connect, read=patience.transfer),
+        timeout=Timeout(connect=connect, read=read),
         retries=Retry(0, redirect=3, raise_on_status=False),
     )
