@@ -206,6 +206,7 @@ def _stores(step: Step, job: Job, github: GitHub | None) -> Stores:
         lambda text: step.log.problem("warning", "realdb-ci", text),
         step.log.line,
         step.span,
+        step.append,
     )
     if github is not None:
         part = f"{github.key} {job.inputs.shard or ''}"

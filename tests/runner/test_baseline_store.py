@@ -270,9 +270,8 @@ def test_artifact_that_cannot_be_left_is_a_line_in_the_log(
 def stores(one: Baselines, chosen: set[str], warnings: list[str]) -> Stores:
     """All stores of a job, of which some are on."""
     uv = Uv(one.scratch, {}, warnings.append)
-    kept = Kept(
-        one.project, "2", one.scratch, uv, warnings.append, warnings.append, lambda *_: None, one.job, one.branch
-    )
+    told = (warnings.append, warnings.append, lambda *_: None, lambda *_, **__: None)
+    kept = Kept(one.project, "2", one.scratch, uv, *told, one.job, one.branch)
     return Stores.of(one.service, chosen, kept, later(one, "2").fallback)
 
 

@@ -22,14 +22,12 @@ from pathlib import Path
 
 from realdb_ci.errors import EnvironmentProblem
 from realdb_ci.prepare.artifacts import ArtifactService, pack, unpack
-from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.cache import NAME_LIMIT, CacheService
 from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 from realdb_ci.timing.history import BYTES_LIMIT, History, Run, decode, encode
 
 KIND = "baseline"
 GIT_SECONDS = 10.0
-# Of the project's name, so that a list of entries can be read by people.
-NAME_LIMIT = 100
 NOTE = "The runs are known from an artifact, not from the cache."
 
 
@@ -64,6 +62,7 @@ class Baselines:
         fallback: what to use where the cache has no history, or None.
         known: the history, once it was looked for; None where nobody can tell whether there is one.
         note: where the history is from, in a sentence, if that is not the cache.
+        trouble: whether the service failed us.
     """
 
     service: CacheService | None
@@ -76,6 +75,7 @@ class Baselines:
     fallback: Fallback | None = None
     known: History | None = None
     note: str = ""
+    trouble: bool = False
 
     def history(self, *, cached: bool = True) -> History:
         """The branch's last runs; none where nobody has a record of them, or trouble, which is told.
@@ -89,8 +89,9 @@ class Baselines:
         if reads and cached:
             try:
                 self.known = self._cached()
-            except (ServiceTrouble, OSError) as trouble:
-                problem = f"There is no baseline to compare with: {trouble}"
+            except (ServiceTrouble, OSError) as failed:
+                self.trouble = isinstance(failed, ServiceTrouble)
+                problem = f"There is no baseline to compare with: {failed}"
             except ValueError as broken:
                 self.known, problem = History(), f"The baseline is not used: {broken}"
         if self.known is None or not self.known.runs:
@@ -107,6 +108,7 @@ class Baselines:
 
         Raises:
             ServiceTrouble: it could not be saved.
+            OSError: likewise, for want of room on the disk.
         """
         if self.service is None or not self.service.writes or self.known is None:
             return

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from realdb_ci.inputs import Shard
@@ -15,6 +15,7 @@ from realdb_ci.prepare.baselines import Baselines, Fallback
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 from realdb_ci.prepare.stock import Stock
+from realdb_ci.prepare.timings import ALL, Agreed
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.timing.history import History, Run
 
@@ -33,6 +34,7 @@ class Kept:
         warn: told of trouble, in a sentence.
         line: writes a line to the log.
         span: records a span: name, detail, start and stop in seconds since the epoch.
+        event: records an event: its kind and its fields.
         job: the same for every run of this job with this matrix.
         branch: the base branch, or empty.
         attempt: counts the re-runs of the workflow run from 1.
@@ -45,6 +47,7 @@ class Kept:
     warn: Callable[[str], None]
     line: Callable[[str], None]
     span: Span
+    event: Callable[..., None]
     job: str = ""
     branch: str = ""
     attempt: str = "1"
@@ -61,8 +64,9 @@ class Stores:
         timings: how long each test takes.
         baselines: the last runs of the base branch.
         kept: what they keep, where, and whom they tell.
+        warn: tells of trouble, in a sentence, once in all.
         install: seconds it took to make the environment.
-        known: the timings this job shares out by.
+        part: what part of the suite this job runs.
     """
 
     packages: packages.Packages
@@ -71,8 +75,9 @@ class Stores:
     timings: timings.Timings
     baselines: Baselines
     kept: Kept
+    warn: Callable[[str], None]
     install: float = 0.0
-    known: Mapping[str, float] = field(default_factory=dict)
+    part: str = ALL
 
     @classmethod
     def of(
@@ -109,6 +114,7 @@ class Stores:
                 fallback if "timings" in chosen else None,
             ),
             kept,
+            warn,
         )
 
     def split_flags(self, shard: Shard | None, folder: Path) -> list[str]:
@@ -121,17 +127,31 @@ class Stores:
         if shard is None:
             return []
         began = time.time()
-        committed = folder / ".test_durations"
-        agreed = timings.Agreed(timings.read(committed)) if committed.is_file() else self.timings.agree()
+        agreed = self._agreed(shard, folder)
+        told = f"{shard} by the timings of {len(agreed.seconds)} tests ({agreed.digest})"
         if agreed.trouble:
-            self.kept.warn(f"Shards may differ, as timings could not be agreed on: {agreed.trouble}")
-        self.known = agreed.seconds
+            told = f"{shard} is the whole suite, as timings could not be agreed on: {agreed.trouble}"
+            self.warn(f"Shard {told}")
+        self.kept.line(f"Shard: {told}")
+        self.kept.span("shard", told, began, time.time())
+        which = {"number": shard.number, "total": shard.total, "digest": agreed.digest}
+        self.kept.event("shard", **which, whole=bool(agreed.trouble))
+        if agreed.trouble:
+            return []
+        self.part = timings.part_of(shard.number, shard.total)
         durations = self.kept.home / "durations.json"
         timings.write(durations, agreed.seconds)
-        told = f"{shard} by the timings of {len(agreed.seconds)} tests ({agreed.digest})"
-        self.kept.span("shard", told, began, time.time())
         part = (f"--splits={shard.total}", f"--group={shard.number}", f"--durations-path={durations}")
         return ["-p", timings.SPLITTER, *part]
+
+    def _agreed(self, shard: Shard, folder: Path) -> Agreed:
+        committed = folder / ".test_durations"
+        if committed.is_file():
+            return Agreed(timings.read(committed))
+        if self._trouble:
+            # A service that failed is asked no more, but here the price would be the whole suite.
+            self.timings = self.timings.hurried()
+        return self.timings.agree(shard.total)
 
     def history(self) -> History:
         """The last runs of the base branch."""
@@ -151,29 +171,30 @@ class Stores:
             ("packages", lambda: self.packages.save(self.install)),
             ("snapshots", lambda: self.warm.save(ready)),
             ("images", self.stock.save),
+            ("timings", lambda: self._keep(measured, run)),
         )
         for name, save in stores:
             if self._trouble:
                 return  # once is enough: a service that failed is not asked to take anything
             began = time.time()
-            told = save()
+            try:
+                told = save()
+            except (ServiceTrouble, OSError) as problem:
+                self.warn(f"The {name} are not saved: {problem}")
+                return
             if told:
                 self.kept.span(f"cache {name} saved", told, began, time.time())
-        service = self.timings.service
-        if service is not None and service.writes and not self._trouble:
-            try:
-                self._keep(measured, run)
-            except ServiceTrouble as problem:
-                self.kept.warn(f"The timings are not saved: {problem}")
 
     @property
     def _trouble(self) -> bool:
         """Whether the service has failed us."""
-        return self.packages.trouble or self.warm.trouble or self.stock.trouble
+        stores = (self.packages, self.warm, self.stock, self.timings, self.baselines)
+        return any(store.trouble for store in stores)
 
-    def _keep(self, measured: Mapping[str, float], run: Run | None) -> None:
+    def _keep(self, measured: Mapping[str, float], run: Run | None) -> str:
         with contextlib.suppress(Taken):
-            self.timings.keep(measured, self.known)
+            self.timings.keep(measured, self.part)
         if run is not None:
             with contextlib.suppress(Taken):
                 self.baselines.keep(run)
+        return ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from realdb_ci import __version__, archive
-from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.cache import CacheService, of_project
 from realdb_ci.prepare.entry import Entry
 from realdb_ci.prepare.results_service import Patience
 
@@ -116,7 +116,7 @@ class Warm:
     @property
     def _prefix(self) -> str:
         kind = f"{platform.system().lower()}-{platform.machine()}"
-        return f"realdb-ci-snapshots-{__version__}-{kind}-{self.project}-"
+        return f"realdb-ci-snapshots-{__version__}-{kind}-{of_project(self.project)}-"
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.tar.gz")) if self.folder.is_dir() else []
