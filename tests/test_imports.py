@@ -32,7 +32,8 @@ ALLOWED = {
     "report": {"errors", "config", "results", "sources", "reports", "github", "timing"},
     "servers": {"errors", "services", "engines"},
     "broker": {"errors", "services", "servers"},
-    "archive": set(),
+    "archive": {"measured"},
+    "measured": set(),
     "kept": set(),
     "needs": {"errors", "services"},
     "hub": {"errors", "config", "kept", "needs", "doubles", "engines", "services", "servers", "broker", "recorder"},
@@ -58,7 +59,8 @@ ALLOWED = {
     },
     "inputs": {"errors", "config"},
     "runner": set(),
-    "prepare": LEAVES | {"archive", "processes", "config", "inputs", "services", "doubles", "engines", "timing"},
+    "prepare": LEAVES
+    | {"archive", "measured", "processes", "config", "inputs", "services", "doubles", "engines", "timing"},
     "base": {"results", "github", "prepare", "timing"},
     "step": LEAVES | {"inputs", "reports", "run", "runner", "github"},
     "action": LEAVES

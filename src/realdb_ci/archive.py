@@ -16,9 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from realdb_ci.measured import Measured, members
+
 # A package cache of several gigabytes costs more than it saves, and a bomb goes no further than this.
 BYTES_LIMIT = 4 << 30
-MEMBERS_LIMIT = 1_000_000
 # What is handed on without touching a disk.
 MEMORY_LIMIT = 512 << 20
 # Threads that make files, the size up to which a file may wait for one, and how many may.
@@ -28,7 +29,13 @@ WAITING_LIMIT = 256
 NOTE = "realdb-ci.json"
 CONTENT = "content"
 _TOO_LARGE = "it is larger than any of ours"
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
+# A date that no file system refuses.
+_LAST_DATE = 1 << 33
+# Also what parsers and the system say of a value that is nested, or larger, than anything can be.
+_BROKEN = (
+    *(tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError),
+    *(RecursionError, OverflowError, MemoryError),
+)
 
 
 class BrokenArchive(Exception):
@@ -86,12 +93,12 @@ def repack(stream: IO[bytes], file: Path, note: Mapping[str, Any], left_out: Col
         OSError: it cannot be read or written.
     """
     try:
-        with _packing(file, note) as out, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member, content in _plain(tar, MEMORY_LIMIT):
+        with _packing(file, note) as out:
+            for member, content in _plain(Measured(stream), MEMORY_LIMIT):
                 if member.name not in left_out:
                     member.name = f"{CONTENT}/{member.name}"
                     out.addfile(member, content)
-    except (tarfile.TarError, EOFError) as problem:
+    except (tarfile.TarError, EOFError, ValueError) as problem:
         raise BrokenArchive(str(problem)) from None
 
 
@@ -114,11 +121,9 @@ def plain(
     unpacked = io.BytesIO()
     try:
         with gzip.open(file, "rb") as compressed:
-            with (
-                tarfile.open(fileobj=compressed, mode="r|") as tar,
-                tarfile.open(fileobj=unpacked, mode="w") as out,
-            ):
-                for member, content in _plain(tar, MEMORY_LIMIT):
+            stream = Measured(compressed)
+            with tarfile.open(fileobj=unpacked, mode="w") as out:
+                for member, content in _plain(stream, MEMORY_LIMIT):
                     first, _, member.name = member.name.partition("/")
                     if first == NOTE and content is not None:
                         note = json.loads(content.read())
@@ -132,7 +137,7 @@ def plain(
                         out.addfile(member, io.BytesIO(text))
                     elif member.name:
                         out.addfile(member, content)
-            _to_the_end(compressed)
+            stream.to_the_end()
     except _BROKEN as problem:
         raise BrokenArchive(str(problem)) from None
     if not isinstance(note, dict):
@@ -171,9 +176,9 @@ def unpack(file: Path, folder: Path) -> dict[str, Any]:
     partial.mkdir(parents=True)
     try:
         with gzip.open(file, "rb") as compressed:
-            with tarfile.open(fileobj=compressed, mode="r|") as tar:
-                _write_all(_plain(tar, BYTES_LIMIT), partial)
-            _to_the_end(compressed)
+            stream = Measured(compressed)
+            _write_all(_plain(stream, BYTES_LIMIT), partial)
+            stream.to_the_end()
         note = json.loads((partial / NOTE).read_text(encoding="utf-8"))
         if not isinstance(note, dict) or not (partial / CONTENT).is_dir():
             raise BrokenArchive("it holds something else")
@@ -204,37 +209,34 @@ def _in_whole_seconds(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _plain(tar: tarfile.TarFile, limit: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+def _plain(stream: Measured, limit: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """Files with their content, and folders, each where its name says, without owner and special bits.
 
     What describes them is made anew: a member's extended headers could give it another name.
     """
-    size = 0
-    for member in tar:
-        size += member.size
-        if size > limit:
-            raise BrokenArchive(_TOO_LARGE)
+    for member, content in members(stream, limit):
         if not member.isreg() and not member.isdir():
             raise BrokenArchive(f"{member.name!r} is neither file nor folder")
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts:
             raise BrokenArchive(f"{member.name!r} leads elsewhere")
+        if not -_LAST_DATE < member.mtime < _LAST_DATE or (member.name == NOTE and member.size > SMALL):
+            raise BrokenArchive(f"{member.name!r} has a date or a size that none of ours has")
         clean = tarfile.TarInfo(str(name))
         clean.type = tarfile.DIRTYPE if member.isdir() else tarfile.REGTYPE
-        clean.size, clean.mode, clean.mtime = member.size, member.mode & 0o755, member.mtime
-        yield clean, tar.extractfile(member)
+        clean.size = member.size if member.isreg() else 0
+        clean.mode, clean.mtime = member.mode & 0o755, member.mtime
+        yield clean, content
 
 
-def _write_all(members: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]], root: Path) -> None:
+def _write_all(found: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]], root: Path) -> None:
     """Make files and folders that must not be there; ``tarfile`` would ask the file system where each one leads.
 
     Small files are made by several threads, as making one takes longer than unpacking it.
     """
     waiting: deque[Future[None]] = deque()
     with ThreadPoolExecutor(WRITERS) as pool:
-        for number, (member, content) in enumerate(members):
-            if number > MEMBERS_LIMIT:
-                raise BrokenArchive(_TOO_LARGE)
+        for member, content in found:
             path = root / member.name
             if content is None:
                 path.mkdir(parents=True, exist_ok=True)
@@ -258,9 +260,3 @@ def _write(path: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
     with os.fdopen(opened, "wb") as out:
         shutil.copyfileobj(content, out)
     os.utime(path, (member.mtime, member.mtime))
-
-
-def _to_the_end(compressed: gzip.GzipFile) -> None:
-    """Read on to where the checksum of the compressed stream stands."""
-    while compressed.read(1 << 20):
-        pass

@@ -28,6 +28,15 @@ def _archive(*members: tuple[str, object]) -> bytes:
     return gzip.compress(packed.getvalue())
 
 
+def _with(text: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    return packed.getvalue()
+
+
 def _of(*tags: str) -> list[dict[str, object]]:
     return [{"Config": "c", "RepoTags": list(tags), "Layers": []}]
 
@@ -49,6 +58,9 @@ HOSTILE = {
     "a link": _archive(("manifest.json", "elsewhere"), ("elsewhere", _of("python:3"))),
     "below a link": _archive(("manifest.json", _of("db:1")), ("a", "."), ("a/manifest.json", _of("python:3"))),
     "upwards": _archive(("manifest.json", _of("db:1")), ("../x", {})),
+    "deep": gzip.compress(_with(b"[" * 200_000)),
+    "large list": _archive(("manifest.json", [*_of("db:1"), {"RepoTags": [], "x": "x" * (1 << 21)}])),
+    "behind the end": gzip.compress(gzip.decompress(_archive(("manifest.json", _of("db:1")))) + bytes(1 << 22)),
     "no list": _archive(("manifest.json", {"RepoTags": "db:1"})),
 }
 

@@ -190,9 +190,11 @@ def _tar(*members: tarfile.TarInfo, note: str = "{}") -> bytes:
     return gzip.compress(packed.getvalue())
 
 
-def _member(name: str, kind: bytes = tarfile.DIRTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
+def _member(
+    name: str, kind: bytes = tarfile.DIRTYPE, link: str = "", size: int = 0, mtime: float = 0
+) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.type, member.linkname, member.size = kind, link, size
+    member.type, member.linkname, member.size, member.mtime = kind, link, size, mtime
     return member
 
 
@@ -236,6 +238,10 @@ HOSTILE = {
     "without content": _tar(),
     "note is no object": _tar(_member("content"), note="[]"),
     "note is no JSON": _tar(_member("content"), note="{"),
+    "note without end": _tar(_member("content"), note="[" * 200_000),
+    "large note": _tar(_member("content"), note=f'{{"a": "{"x" * (1 << 21)}"}}'),
+    "no date": _tar(_member("content"), _member("content/file", tarfile.REGTYPE, mtime=1e30)),
+    "behind the end": gzip.compress(gzip.decompress(_tar(_member("content"))) + bytes(1 << 22)),
     "upwards": _tar(_member("content"), _member("../evil", tarfile.REGTYPE)),
     "absolute": _tar(_member("content"), _member("/tmp/../evil", tarfile.REGTYPE)),
     "link out": _tar(_member("content"), _member("content/link", tarfile.SYMTYPE, "/etc/passwd")),

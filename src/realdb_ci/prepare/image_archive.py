@@ -9,14 +9,22 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from realdb_ci.measured import Measured, members
+
 if TYPE_CHECKING:
     from docker import DockerClient
 
 MEGABYTE = 1e6
 BYTES_LIMIT = 2 << 30
+# Of a file that names images, which is read into memory.
+NAMING_LIMIT = 1 << 20
 # What tells a daemon under which names to keep the images of an archive.
 NAMING = frozenset({"manifest.json", "repositories", "index.json"})
 _NAMES = frozenset({"io.containerd.image.name", "org.opencontainers.image.ref.name"})
+
+
+# What parsers say of values that are nested, or larger, than anything can be.
+_ABSURD = (RecursionError, OverflowError, MemoryError)
 
 
 class Foreign(Exception):
@@ -33,14 +41,12 @@ def check(file: Path, name: str) -> None:
         Foreign: it holds something else, or is damaged.
     """
     naming: dict[str, Any] = {}
-    size, links = 0, set[PurePosixPath]()
+    links = set[PurePosixPath]()
     try:
-        with gzip.open(file) as compressed, tarfile.open(fileobj=compressed, mode="r|") as tar:
-            for member in tar:
-                size += member.size
+        with gzip.open(file) as compressed:
+            stream = Measured(compressed)
+            for member, content in members(stream, BYTES_LIMIT):
                 path = PurePosixPath(member.name)
-                if size > BYTES_LIMIT:
-                    raise Foreign("it is larger than any of ours")
                 if path.is_absolute() or ".." in path.parts or not links.isdisjoint((path, *path.parents)):
                     raise Foreign(f"{member.name!r} leads elsewhere")
                 if str(path) in naming or (str(path) in NAMING and not member.isreg()):
@@ -48,11 +54,9 @@ def check(file: Path, name: str) -> None:
                 if member.issym() or member.islnk():
                     links.add(path)
                 if str(path) in NAMING:
-                    content = tar.extractfile(member)
-                    naming[str(path)] = json.loads(content.read()) if content else None
-            while compressed.read(1 << 20):
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as problem:
+                    naming[str(path)] = json.loads(content.read(NAMING_LIMIT)) if content else None
+            stream.to_the_end()
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, *_ABSURD) as problem:
         raise Foreign(f"it is damaged: {problem}") from None
     if set(_named(naming)) != {name}:
         raise Foreign("it has images of other names, or none")
