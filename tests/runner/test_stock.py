@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import secrets
 import tarfile
 from collections.abc import Callable, Iterator
@@ -179,6 +180,24 @@ def test_trouble_is_one_warning_and_the_image_is_pulled(
     one.pulled(name, SLOW, False)
     assert one.save() == ""
     assert len(job.warned) == 1, job.warned
+
+
+def test_image_that_the_daemon_refuses_is_pulled(
+    job: Job, store: Store, name: str, docker_engine: docker.DockerClient
+) -> None:
+    """Its names were what they should be; what else is wrong with it, only the daemon finds."""
+    _kept(job, name)
+    _forget(docker_engine, name)
+    content = json.dumps([{"Config": "gone.json", "RepoTags": [name], "Layers": ["gone.tar"]}]).encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    store.entries = dict.fromkeys(store.entries, packed.getvalue())
+    assert not job.stock().load(docker_engine, name)
+    [warning] = job.warned
+    assert warning.startswith(f"The kept image {name} is not used: ")
 
 
 def test_action_keeps_and_loads_images_if_it_is_asked_to(

@@ -84,6 +84,8 @@ class Stock:
             client: of the daemon.
             name: the image's full name.
         """
+        from docker.errors import DockerException
+
         if self.service is None or self.trouble or "@" in name:
             return False
         service = replace(self.service, patience=PATIENCE)
@@ -101,7 +103,7 @@ class Stock:
         except Foreign as problem:
             self.warn(f"The kept image {name} is not used: {problem}")
             return False
-        except (ServiceTrouble, OSError) as problem:
+        except (ServiceTrouble, DockerException, OSError) as problem:
             self.trouble = isinstance(problem, ServiceTrouble)
             self.warn(f"The kept image {name} is not used: {problem}")
             return False
