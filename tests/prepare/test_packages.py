@@ -171,6 +171,45 @@ def test_kept_environment_that_cannot_be_had_is_made(trouble: str, job: Job, sto
     assert len(job.warned) == 1, job.warned
 
 
+def test_environment_of_links_is_not_kept(job: Job, store: Store) -> None:
+    """They lead into uv's cache, and to nothing on the next machine."""
+    job.environ["UV_LINK_MODE"] = "symlink"
+    made, packages = job.begin()
+    assert _run(made, "import click; print('there')") == "there"
+    packages.save(1.0)
+    assert not [key for key, _ in store.entries if key.startswith("realdb-ci-environment-")]
+    made, packages = job.begin()
+    assert job.installed
+    assert _run(made, "import click, pytest; print('there')") == "there"
+    assert job.warned == []
+
+
+@pytest.mark.parametrize("name", ["pytest", "realdb_ci"])
+def test_entry_that_lacks_what_runs_the_suite_is_not_used(name: str, job: Job, tmp_path: Path) -> None:
+    """One warning, and the environment is made as without it."""
+    made, packages = job.begin()
+    [folder] = made.root.glob(f"lib/*/site-packages/{name}-*.dist-info")
+    shutil.rmtree(folder)
+    packages.finished(made)
+    packages.save(1.0)
+    made, packages = job.begin()
+    assert job.installed
+    assert _run(made, f"import click, pytest, realdb_ci, importlib.metadata as m; print(m.version('{name}'))")
+    [warning] = job.warned
+    assert warning == "The kept environment is not used: it lacks pytest or realdb-ci"
+    assert packages.told(0.5).startswith("nothing found in ")
+    assert packages.save(1.0) == ""
+
+
+@pytest.mark.parametrize("seconds", [10**400, -1, "x", None, float("nan")])
+def test_entry_that_tells_no_time_is_used_without_a_comparison(seconds: object, job: Job) -> None:
+    """What it says about itself may be anything."""
+    uv = Uv(job.home, job.environ, job.said.append)
+    packages = Packages.of(CacheService(job.url, TOKEN), uv, job.warned.append)
+    packages.environment.found, packages.environment.note = "key", {"seconds": seconds}
+    assert "instead of" not in packages.told(1.0)
+
+
 BACKEND = """
 import os, pathlib, zipfile
 

@@ -13,6 +13,7 @@ from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import ServiceTrouble, Taken
 
 MEGABYTE = 1e6
+DAY = 86_400.0
 
 
 @dataclass
@@ -68,6 +69,17 @@ class Entry:
             self.file.unlink(missing_ok=True)
             self.seconds += time.monotonic() - began
         return bool(self.found)
+
+    @property
+    def cold(self) -> float:
+        """Seconds that it took without the entry, as that says itself; 0 where it says nothing that can be."""
+        said = self.note.get("seconds")
+        return float(said) if isinstance(said, int | float) and 0 < said < DAY else 0.0
+
+    def refuse(self, why: str) -> None:
+        """Take back that something was restored, as it is of no use."""
+        self.found, self.broken = "", True
+        self.warn(f"{self.title} not used: {why}")
 
     def save(self, key: str, write: Callable[[Path], None]) -> str:
         """Make an entry.

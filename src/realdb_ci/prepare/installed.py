@@ -55,6 +55,21 @@ class Installed:
         return (compiled.parent.parent / name).relative_to(self.root).as_posix()
 
 
+def links(root: Path) -> frozenset[str]:
+    """The links in an environment, by their paths."""
+    found = (Path(folder, name) for folder, folders, files in os.walk(root) for name in (*folders, *files))
+    return frozenset(str(path) for path in found if path.is_symlink())
+
+
+def can_run(root: Path) -> bool:
+    """Whether the files of an environment have pytest and our plugin among them, without which no suite runs."""
+    places = [*root.glob("lib/*/site-packages"), *root.glob("Lib/site-packages")]
+    return all(
+        any(found for place in places for found in place.glob(f"{name}-*.dist-info/METADATA"))
+        for name in ("pytest", "realdb_ci")
+    )
+
+
 def put(restored: Path, root: Path) -> None:
     """Make the files of an environment the content of an empty one, which keeps what is of the place.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from realdb_ci import archive
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.entry import MEGABYTE, Entry
 from realdb_ci.prepare.environment import Environment, Order
-from realdb_ci.prepare.installed import Installed, put
+from realdb_ci.prepare.installed import Installed, can_run, links, put
 from realdb_ci.prepare.uv import Uv
 
 # Below uv's cache folder: what it built, each with the digest of its source.
@@ -40,6 +41,7 @@ class Packages:
         said: whether the key covers all that decides what is in it.
         installed: what stood in it when it was finished, None where it is not to be kept.
         before: what uv had built before.
+        links: those that stood in the environment while it was empty: to its interpreter.
     """
 
     environment: Entry
@@ -49,6 +51,7 @@ class Packages:
     said: bool = False
     installed: Installed | None = None
     before: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, service: CacheService | None, uv: Uv, warn: Callable[[str], None]) -> Packages:
@@ -95,10 +98,14 @@ class Packages:
             _prefix("environment") + key(order, made, wheel, self.uv.visible),
             order.plan.said,
         )
+        self.links = links(made.root)
         restored = made.root.with_name("restored")
         if self.environment.restore([self.key], restored):
-            put(restored, made.root)
-            return self.environment.note.get("whole") is True
+            if can_run(restored):
+                put(restored, made.root)
+                return self.environment.note.get("whole") is True
+            shutil.rmtree(restored)
+            self.environment.refuse("it lacks pytest or realdb-ci")
         if not self.trouble:
             self.built.restore([f"{_prefix('packages')}none", _prefix("packages")], self.uv.cache)
             self.before = _built(self.uv.cache)
@@ -116,16 +123,19 @@ class Packages:
             return f"nothing found in {self.seconds:.1f} s"
         size = self.environment.size + self.built.size
         text = f"{size / MEGABYTE:.0f} MB in {self.seconds:.1f} s"
-        cold = self.environment.note.get("seconds") or self.built.note.get("seconds")
-        if isinstance(cold, int | float):
-            saved = float(cold) - install - self.seconds
+        cold = self.environment.cold or self.built.cold
+        if cold:
+            saved = cold - install - self.seconds
             text += f", environment in {install:.1f} s instead of {cold:.1f} s: {abs(saved):.1f} s "
             text += "saved" if saved >= 0 else "lost"
         return text
 
     def finished(self, made: Environment) -> None:
         """Note what stands in an environment before a suite runs in it, where it is to be kept."""
-        if self.service is not None and self.service.writes and not self.environment.found:
+        if self.service is None or not self.service.writes or self.environment.found:
+            return
+        # Links lead to files elsewhere, such as uv's cache, which are not kept.
+        if links(made.root) <= self.links:
             self.installed = Installed.of(made.root)
 
     def save(self, install: float) -> str:

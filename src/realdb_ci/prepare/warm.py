@@ -90,10 +90,10 @@ class Warm:
         if not self.entry.found:
             return f"nothing found in {self.seconds:.1f} s"
         text = f"restored in {self.seconds:.1f} s"
-        cold = self.entry.note.get("seconds")
-        if isinstance(cold, int | float) and cold and ready:
+        cold = self.entry.cold
+        if cold and ready:
             # Restoring is part of what the server took.
-            saved = float(cold) - ready
+            saved = cold - ready
             text += f", server and schema in {ready:.1f} s instead of {cold:.1f} s: {abs(saved):.1f} s "
             text += "saved" if saved >= 0 else "lost"
         return text
