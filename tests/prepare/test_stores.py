@@ -17,6 +17,7 @@ from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.results_service import Patience
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.prepare.uv import Uv
+from realdb_ci.prepare.warm import Warm
 from realdb_ci.timing.history import Past, Run
 
 RUN = Run("a" * 40, 1.0, 1.0, {"t": Past("passed", 0.5)})
@@ -91,6 +92,23 @@ def test_shards_learn_of_one_another(job: Job) -> None:
     assert job.stores("2").timings.agree(2).seconds == {"t1": 1.0, "t2": 1.0}
 
 
+def test_project_whose_name_only_begins_alike_has_snapshots_of_its_own(job: Job) -> None:
+    """The data of another one's tables would be restored, and saved again as these."""
+
+    def warm(project: str, machine: str) -> Warm:
+        return Warm.of(job.service, project, job.home / machine / "snapshots", job.warned.append)
+
+    first = warm("shop-api", "a")
+    first.folder.mkdir(parents=True)
+    (first.folder / "data.tar.gz").write_bytes(b"data")
+    assert first.save(1.0)
+    for project, found in (("shop", False), ("shop-api", True)):
+        other = warm(project, project)
+        other.restore()
+        assert bool(other.entry.found) == found
+    assert job.warned == []
+
+
 def test_service_that_failed_is_not_asked_again_and_told_of_once(job: Job, store: Store) -> None:
     """Each further question would cost the step as long as the first."""
     store.behaviour = "failing"
@@ -115,12 +133,14 @@ def test_baseline_that_could_not_be_read_is_the_last_question(job: Job, store: S
 
 
 def test_shard_asks_a_service_that_failed_once_more(job: Job, store: Store) -> None:
-    """The price of not asking would be the whole suite."""
+    """The price of not asking would be the whole suite; a second failure is no second warning."""
     stores = job.stores()
     store.behaviour = "limited"
     stores.warm.restore()
+    assert stores.split_flags(Shard(1, 2), job.home) == []
     store.behaviour = "well"
     assert stores.split_flags(Shard(1, 2), job.home)
+    assert len(job.warned) == 1
 
 
 def test_full_disk_at_the_end_is_one_warning(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

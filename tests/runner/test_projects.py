@@ -252,16 +252,45 @@ def test_shard_without_a_test_is_green(machine: MakeMachine, tmp_path: Path) -> 
     assert one.run(with_={"working-directory": "none", "shard": "1/2"}).code == 1
 
 
-def test_cache_that_fails_is_one_warning(machine: MakeMachine) -> None:
+def test_shard_that_cannot_agree_with_the_others_runs_the_whole_suite(machine: MakeMachine, tmp_path: Path) -> None:
+    """The cache fails one job alone: no test runs nowhere, and a report of the other alone says what is missing."""
+    store = Store()
+    with serving(store, GATEWAY) as url:
+        one = machine(cache=url)
+        one.write(
+            "few/test_few.py", "import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n): pass\n"
+        )
+        counts = []
+        for number, store.behaviour in ((1, "well"), (2, "failing")):
+            done = one.run(with_={"working-directory": "few", "cache": "timings", "shard": f"{number}/2"})
+            assert done.code == 0, done.raw
+            counts.append((done.outputs["tests"], len(done.log.of("warning"))))
+            (one.workspace / done.outputs["events"]).rename(tmp_path / f"{number}.jsonl")
+    assert counts == [("2", 0), ("4", 1)]
+    words = [sys.executable, "-m", "realdb_ci", "report", "1.jsonl"]
+    alone, both = (
+        subprocess.run([*words, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for more in ([], ["2.jsonl"])
+    )
+    assert (alone.returncode, both.returncode) == (1, 0)
+    assert "Part 2/2 of few is missing" in alone.stdout
+    assert "4 passed" in both.stdout
+
+
+@pytest.mark.parametrize("behaviour", ["failing", "hanging", "unreadable", "refusing blobs", "failing blobs"])
+def test_cache_that_fails_is_one_warning(behaviour: str, machine: MakeMachine) -> None:
     """The run is as green as without it, and the service is not asked again."""
-    store = Store("failing")
+    store = Store(behaviour)
     with serving(store, GATEWAY) as url:
         one = machine(cache=url)
         one.write("one/test_one.py", "def test_one(): pass\n")
         done = one.run(with_={"working-directory": "one"})
     assert done.code == 0, done.raw
     assert len(done.log.of("warning")) == 1
-    assert set(store.asked) == {"GetCacheEntryDownloadURL"}
+    # One that has nothing to give fails once it is given something.
+    if "blobs" not in behaviour:
+        assert set(store.asked) == {"GetCacheEntryDownloadURL"}
+    assert done.seconds < 100
 
 
 def test_service_of_the_job_is_used_by_its_url(
