@@ -64,6 +64,7 @@ def test_spies():
     assert "{token}" not in mine and "{runtime}" not in mine
     assert "INPUT_" not in mine and "GITHUB_OUTPUT" not in mine and "/opt/realdb-ci" not in mine
     assert os.environ["USERS_OWN"] == "kept"
+    assert os.environ["HOME"] == "/github/home"
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             theirs = (process / "environ").read_bytes()
@@ -232,6 +233,19 @@ def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachin
     told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "6 passed" in told
     assert JUnitXml.fromfile(str(tmp_path / "both" / "junit.xml")).tests == 6
+
+
+@pytest.mark.parametrize(
+    "way", [{"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, {"PYTEST_ADDOPTS": "--disable-plugin-autoload"}]
+)
+def test_shard_of_a_project_without_entry_points_runs(way: dict[str, str], machine: MakeMachine) -> None:
+    """What we add to a suite is named to pytest, not found by it."""
+    one = machine()
+    one.environ |= way
+    one.write("one/test_one.py", "def test_one(): pass\ndef test_two(): pass\n")
+    done = one.run(with_={"working-directory": "one", "shard": "1/2"})
+    assert done.code == 0, done.raw
+    assert done.outputs["passed"] == "1"
 
 
 def test_shard_without_a_test_is_green(machine: MakeMachine, tmp_path: Path) -> None:
