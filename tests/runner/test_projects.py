@@ -311,6 +311,20 @@ def test_service_of_the_job_is_used_by_its_url(
         container.remove(force=True, v=True)
 
 
+def test_report_folder_that_a_test_replaced_is_said(machine: MakeMachine) -> None:
+    """There is no record any more, and the log says what is the matter."""
+    one = machine()
+    one.write(
+        "one/test_one.py",
+        "import pathlib, shutil\ndef test_one():\n    folder = pathlib.Path('../.realdb-ci')\n"
+        "    shutil.rmtree(folder)\n    folder.touch()\n",
+    )
+    done = one.run(with_={"working-directory": "one"})
+    assert done.code == 3, done.raw
+    (error,) = done.log.of("error")
+    assert ".realdb-ci" in error.message
+
+
 def test_full_disk_is_said(machine: MakeMachine) -> None:
     """No room for the environment: the installer's words, and the outputs all the same."""
     one = machine(imposed=("--tmpfs", "/var/cache:size=1m"))
