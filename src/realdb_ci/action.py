@@ -149,7 +149,6 @@ def _work(step: Step, inputs: Inputs) -> int:
     wishes = services.wishes(job.config)
     with (
         step.log.deaf(),
-        siblings.reachable(),
         Servers(pulls.notify, images.PATIENCE, kept, stores.stock) as servers,
         Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
     ):
@@ -160,12 +159,13 @@ def _work(step: Step, inputs: Inputs) -> int:
             made = _environment(step, job, plan, stores)
         child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
         pulls.suite_runs()
-        with run.recorded_safely(job.events):
-            ended = suite.run(child, step.log.write, servers.end_if_killed)
-        code = run.exit_code(ended, job.project, job.events)
-        timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
-        known = base.known(name, github, stores, step.log.line)
-        run.compare(job.events, replace(known, whole=inputs.shard is None), timed)
+        with siblings.reachable():
+            with run.recorded_safely(job.events):
+                ended = suite.run(child, step.log.write, servers.end_if_killed)
+            code = run.exit_code(ended, job.project, job.events)
+            timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
+            known = base.known(name, github, stores, step.log.line)
+            run.compare(job.events, replace(known, whole=inputs.shard is None), timed)
     with step.log.deaf():
         found = results.read(job.events)
         measured = {case.nodeid: case.duration for case in found.cases if case.finished}
