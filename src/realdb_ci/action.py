@@ -23,6 +23,7 @@ from realdb_ci.github import GitHub
 from realdb_ci.inputs import Inputs
 from realdb_ci.prepare import baselines, border, dependencies, environment, home, images, needs, siblings
 from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.installing import Order
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.servers import Servers
@@ -219,7 +220,7 @@ def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) 
     began = time.time()
     maker, packages = environment.Maker(stores.kept.uv), stores.packages
     splits = job.inputs.shard is not None
-    order = environment.Order(job.project, plan, job.inputs.python_version, job.extras, splits)
+    order = Order(job.project, plan, job.inputs.python_version, job.extras, splits)
     made = maker.empty(order)
     if not packages.restore(order, made, maker.wheel):
         maker.fill(order, made)
