@@ -92,7 +92,7 @@ class Installation:
         spared = self._file("spared.txt", [psycopg2.without(psycopg2.BINARY)])
         try:
             self._pip(
-                *("--constraints", self._file("project.txt", others)),
+                *(("--constraints", self._file("project.txt", others)) if others else ()),
                 *(("--overrides", spared) if others != installed else ()),
                 # The day by which the project's own packages are to be known is not meant for ours.
                 *("--exclude-newer", "false"),
