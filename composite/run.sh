@@ -7,13 +7,13 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 home=${RUNNER_TEMP:-/tmp}/realdb-ci-action
 python=
 for candidate in python3 python python3.14 python3.13 python3.12 python3.11; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if "$candidate" -c 'import pip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         python=$candidate
         break
     fi
 done
 if [ -z "$python" ]; then
-    echo "::error title=realdb-ci::No Python 3.11 or newer is on PATH. Put actions/setup-python before this step."
+    echo "::error title=realdb-ci::No Python 3.11 or newer with pip is on PATH. Put actions/setup-python before this step."
     exit 3
 fi
 echo "::group::realdb-ci itself"

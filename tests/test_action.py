@@ -30,6 +30,7 @@ def _step(folder: Path, **environ: str) -> tuple[subprocess.CompletedProcess[str
         },
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=False,
     )
     lines = (folder / "GITHUB_OUTPUT").read_text().splitlines()
@@ -76,6 +77,14 @@ def test_bad_input_is_one_annotation_one_number_and_outputs(
     assert outputs["tests"] == "0"
     assert set(outputs) == set(_declared())
     assert not (Path("/etc/cron.d") / "events.jsonl").exists()
+
+
+def test_log_takes_every_character(workspace: Path, tmp_path: Path) -> None:
+    """A pipe on Windows has a code page, which knows few of them."""
+    done, outputs = _step(tmp_path, INPUT_ENGINE="\N{RIGHTWARDS ARROW}", PYTHONIOENCODING="cp1252")
+    assert done.returncode == 2, done.stderr
+    assert "'engine' cannot be '\N{RIGHTWARDS ARROW}'" in done.stdout
+    assert outputs["outcome"] == "bad-setting"
 
 
 def _declared() -> list[str]:

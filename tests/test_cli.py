@@ -12,7 +12,7 @@ import pytest
 from junitparser import JUnitXml
 from leftovers import MARK, TELL_RUN, containers, processes
 
-from realdb_ci import results
+from realdb_ci import results, run
 
 Realdb = Callable[..., subprocess.CompletedProcess[str]]
 SECONDS = 120
@@ -195,6 +195,18 @@ def test_wrong_password_exits_3_and_other_tests_are_reported(realdb: Realdb, pro
     assert done.returncode == 0, done.stdout
     inner = results.read(tmp_path / "inner" / "events.jsonl")
     assert sorted(case.outcome for case in inner.cases) == ["error", "passed"]
+
+
+def test_reports_of_an_earlier_run_are_gone_when_a_run_begins(tmp_path: Path) -> None:
+    """A run that is killed makes none of its own, and nobody is to take the old ones for its."""
+    theirs = [
+        tmp_path / name for name in ("events.jsonl", "junit.xml", "report.html", "report.sarif", "summary.md")
+    ]
+    mine = tmp_path / "notes.md"
+    for file in (*theirs, mine):
+        file.touch()
+    run.fresh(tmp_path)
+    assert list(tmp_path.iterdir()) == [mine]
 
 
 def test_record_survives_tests_that_clean_up_the_checkout(realdb: Realdb, project: Path) -> None:

@@ -98,6 +98,18 @@ def test_run_is_held_against_earlier_runs(realdb: Realdb, project: Path, tmp_pat
     }
 
 
+def test_record_survives_a_second_timing_that_cleans_up(realdb: Realdb, project: Path, tmp_path: Path) -> None:
+    """What a test does when it is timed once more costs nothing of what was recorded before."""
+    (project / "test_shelf.py").write_text(
+        "import pathlib, shutil, time\n"
+        "def test_slow():\n    time.sleep(0.4)\n    again = pathlib.Path('again')\n"
+        "    shutil.rmtree('../.realdb-ci') if again.exists() else again.touch()\n"
+    )
+    done = realdb("run", project, "--baseline", "old/events*.jsonl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [one.nodeid for one in comparison(tmp_path / ".realdb-ci").slower] == ["test_shelf.py::test_slow"]
+
+
 def test_report_tells_what_was_compared_when_the_run_was_recorded(
     realdb: Realdb, project: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from realdb_ci.github import GitHub
 from realdb_ci.inputs import Inputs
 from realdb_ci.prepare import baselines, border, dependencies, environment, home, images, needs, siblings
 from realdb_ci.prepare.cache import CacheService
+from realdb_ci.prepare.installing import Order
 from realdb_ci.prepare.stores import Kept, Stores
 from realdb_ci.prepare.uv import Uv
 from realdb_ci.servers import Servers
@@ -149,7 +150,6 @@ def _work(step: Step, inputs: Inputs) -> int:
     wishes = services.wishes(job.config)
     with (
         step.log.deaf(),
-        siblings.reachable(),
         Servers(pulls.notify, images.PATIENCE, kept, stores.stock) as servers,
         Broker(servers, lambda event, fields: run.append(job.events, event, **fields)) as broker,
     ):
@@ -160,12 +160,13 @@ def _work(step: Step, inputs: Inputs) -> int:
             made = _environment(step, job, plan, stores)
         child = _suite(job, made, broker, stores.split_flags(inputs.shard, job.project))
         pulls.suite_runs()
-        with run.recorded_safely(job.events):
-            ended = suite.run(child, step.log.write, servers.end_if_killed)
-        code = run.exit_code(ended, job.project, job.events)
-        timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
-        known = base.known(name, github, stores, step.log.line)
-        run.compare(job.events, replace(known, whole=inputs.shard is None), timed)
+        with siblings.reachable():
+            with run.recorded_safely(job.events):
+                ended = suite.run(child, step.log.write, servers.end_if_killed)
+            code = run.exit_code(ended, job.project, job.events)
+            timed = functools.partial(again.timed, child, write=step.log.write, started=servers.end_if_killed)
+            known = base.known(name, github, stores, step.log.line)
+            run.compare(job.events, replace(known, whole=inputs.shard is None), timed)
     with step.log.deaf():
         found = results.read(job.events)
         measured = {case.nodeid: case.duration for case in found.cases if case.finished}
@@ -220,7 +221,7 @@ def _environment(step: Step, job: Job, plan: dependencies.Plan, stores: Stores) 
     began = time.time()
     maker, packages = environment.Maker(stores.kept.uv), stores.packages
     splits = job.inputs.shard is not None
-    order = environment.Order(job.project, plan, job.inputs.python_version, job.extras, splits)
+    order = Order(job.project, plan, job.inputs.python_version, job.extras, splits)
     made = maker.empty(order)
     if not packages.restore(order, made, maker.wheel):
         maker.fill(order, made)

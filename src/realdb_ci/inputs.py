@@ -121,7 +121,7 @@ class Inputs:
         engine: how to get servers, empty for what the project says.
         shard: the part of the suite to run, or None for all of it.
         cache: what to keep between runs.
-        token: to speak to GitHub with; it never reaches the tested project.
+        token: to speak to GitHub with; it is not handed to the tested project.
         report_directory: the folder for events and reports, below the workspace.
         matrix: the job's matrix as JSON, which tells its reports from those of other jobs.
     """

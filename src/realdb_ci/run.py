@@ -100,11 +100,12 @@ def _config(project: Path, order: Order) -> Config:
 
 
 def fresh(out: Path) -> Path:
-    """The output folder without an earlier run's events."""
+    """The output folder without an earlier run's events and reports: a run that is killed makes none of its own."""
     events = out / EVENTS
     try:
         out.mkdir(parents=True, exist_ok=True)
-        events.unlink(missing_ok=True)
+        for name in (EVENTS, *reports.files()):
+            (out / name).unlink(missing_ok=True)
     except OSError as problem:
         raise SettingError(
             f"The output folder {str(out)!r} cannot be used",
@@ -194,7 +195,8 @@ def compare(
     wanted = baseline.suspects(found)
     if wanted:
         began = time.time()
-        found = baseline.settled(found, timed(wanted))
+        with recorded_safely(events):
+            found = baseline.settled(found, timed(wanted))
         append(events, "span", name="timed again", detail=f"{len(wanted)} tests", start=began, stop=time.time())
     append(events, "comparison", **asdict(found))
 

@@ -38,23 +38,25 @@ class Step:
     began: float
     out: Path | None = None
 
-    def append(self, event: str, **fields: object) -> None:
-        """Add an event, where there is a file for it."""
+    def append(self, event: str, **fields: object) -> bool:
+        """Add an event; whether there is a file that took it."""
         if self.out is not None:
             with contextlib.suppress(OSError):
                 run.append(self.out / run.EVENTS, event, **fields)
+                return True
+        return False
 
     def span(self, name: str, detail: str, start: float, stop: float) -> None:
         """Note a stretch of time; times are seconds since the epoch."""
         self.append("span", name=name, detail=detail, start=start, stop=stop)
 
     def tell(self, problem: RealdbError) -> None:
-        """Note a problem: the reports tell of it; before there is a place for them, the log does."""
-        self.append("problem", **problem.to_dict())
+        """Note a problem: the reports tell of it; where there is no place for them, the log does."""
+        noted = self.append("problem", **problem.to_dict())
         if problem.log:
             with self.log.deaf():
                 self.log.line(problem.log)
-        if self.out is None:
+        if not noted:
             words = f"{problem.what}: {problem.why}" if problem.why else problem.what
             self.log.problem("error", TITLE, f"{words}\n{problem.remedy}".rstrip())
 

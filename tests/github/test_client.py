@@ -111,6 +111,19 @@ def test_nothing_is_asked_once_the_patience_is_used_up(jobs: Jobs) -> None:
     assert len(jobs.fake.requests) == 1
 
 
+def test_server_that_gave_no_answer_three_times_is_not_asked_again(jobs: Jobs) -> None:
+    """Patience is for those who ask for it; an answer in between shows that somebody is there."""
+    jobs.fake.troubles += [Trouble(drop=True)] * 2
+    client = jobs.client()
+    assert client.get(COMMENTS) == []
+    jobs.fake.troubles += [Trouble(drop=True)] * 3
+    with pytest.raises(Unreachable, match="did not answer"):
+        client.get(COMMENTS)
+    with pytest.raises(Unreachable, match="was not asked"):
+        client.get(COMMENTS)
+    assert len(jobs.fake.requests) == 6
+
+
 @pytest.mark.parametrize("trouble", [Trouble(drop=True), Trouble(silent=True), Trouble(502)])
 def test_change_of_unknown_fate_is_sent_once(jobs: Jobs, trouble: Trouble) -> None:
     """Whoever asked for it has to look first: here it was made, or might have been."""

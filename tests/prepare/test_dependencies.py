@@ -49,6 +49,16 @@ def test_each_place_counts_only_where_no_earlier_one_is_there(tmp_path: Path) ->
     assert _plan(tmp_path).arguments == ()
 
 
+def test_indexes_of_the_projects_tool_count_unless_the_user_names_others(tmp_path: Path) -> None:
+    """Whatever says what to install; two sets of indexes would contradict each other."""
+    source = '[[tool.poetry.source]]\nname = "corp"\nurl = "https://example.org/simple"\n'
+    _files(tmp_path, pyproject__toml=source, requirements__txt="click\n")
+    told = ("--default-index", "corp=https://example.org/simple")
+    assert _plan(tmp_path).indexes == told
+    assert _plan(tmp_path, "click").indexes == told
+    assert _plan(tmp_path, "--index", "https://example.org/other", "click").indexes == ()
+
+
 def test_only_groups_and_extras_for_tests_are_taken(tmp_path: Path) -> None:
     """A project that is no package is not installed, what it depends on is."""
     found = _plan(_files(tmp_path, pyproject__toml=PROJECT)).arguments
@@ -67,8 +77,16 @@ def test_requirements_files_are_taken_together(tmp_path: Path) -> None:
     (tmp_path / "requirements" / "test.txt").touch()
     _files(tmp_path, pyproject__toml=BUILD)
     (tmp_path / "requirements-dev.txt").touch()
-    found = _plan(tmp_path).arguments
-    assert found == ("-r", "requirements/test.txt", "-r", "requirements-dev.txt", "--editable", ".")
+    found = _plan(tmp_path)
+    assert found.arguments == ("-r", "requirements/test.txt", "-r", "requirements-dev.txt")
+    assert found.itself == ("--editable", ".[test,tests,testing,dev]")
+
+
+def test_lists_leave_the_projects_own_groups_and_extras_for_tests_as_they_are(tmp_path: Path) -> None:
+    """What the lists name is not all that tests need."""
+    found = _plan(_files(tmp_path, pyproject__toml=PROJECT, requirements__txt="click\n"))
+    assert found.arguments == ("-r", "requirements.txt")
+    assert found.itself == ("-r", "pyproject.toml", "--group", "dev", "--extra", "tests")
 
 
 def test_lock_of_a_workspace_above_counts_for_its_members(tmp_path: Path) -> None:
@@ -80,8 +98,8 @@ def test_lock_of_a_workspace_above_counts_for_its_members(tmp_path: Path) -> Non
         member.mkdir(parents=True)
         _files(member, pyproject__toml=PROJECT)
     found = dependencies.plan(members[0], tmp_path, ())
-    assert found.export == ("--group", "dev", "--extra", "tests")
-    assert found.root == tmp_path
+    assert found.sync == ("--group", "dev", "--extra", "tests")
+    assert found.files == (tmp_path / "uv.lock", members[0] / "pyproject.toml", tmp_path / "pyproject.toml")
     assert dependencies.plan(members[0], members[0], ()).source == "pyproject.toml"
     assert [dependencies.plan(one, tmp_path, ()).source for one in members[1:]] == ["pyproject.toml"] * 2
 
@@ -108,8 +126,9 @@ name = "forked"
 version = "1.0"
 [package.source]
 type = "git"
-url = "https://example.org/forked.git"
+url = "git@example.org:o/forked.git"
 resolved_reference = "abc123"
+subdirectory = "part"
 [[package]]
 name = "near"
 version = "1.0"
@@ -137,10 +156,16 @@ def test_poetrys_lock_pins_what_its_tables_ask_for(tmp_path: Path) -> None:
     assert found.arguments == ("click", "psycopg[binary]", "colorama ; sys_platform == 'win32'")
     assert found.constraints == (
         "click==8.1.7",
-        "forked @ git+https://example.org/forked.git@abc123",
+        "forked @ git+ssh://git@example.org/o/forked.git@abc123#subdirectory=part",
         f"near @ {(tmp_path.parent / 'near').as_uri()}",
         "mirrored==3",
     )
+
+
+def test_package_of_poetry_brings_what_it_needs_with_its_own_markers(tmp_path: Path) -> None:
+    """Only its tests' groups are asked for beside it."""
+    found = _plan(_files(tmp_path, pyproject__toml=POETRY + BUILD, poetry__lock=POETRY_LOCK))
+    assert found.arguments == ("--editable", ".", "colorama ; sys_platform == 'win32'")
 
 
 def test_pdms_lock_pins_too(tmp_path: Path) -> None:

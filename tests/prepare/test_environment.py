@@ -2,54 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from building import wheel
+from building import Make, asked, lock
 
 from realdb_ci.errors import EnvironmentProblem, RealdbError, SettingError
 from realdb_ci.prepare import dependencies
-from realdb_ci.prepare.environment import Environment, Maker, Order
-from realdb_ci.prepare.uv import Uv
-
-Make = Callable[..., Environment]
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all, so that uv downloads once."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def said() -> list[str]:
-    """What uv said."""
-    return []
-
-
-@pytest.fixture
-def make(home: Path, tmp_path: Path, said: list[str]) -> Make:
-    """Make the environment of the project in the test's folder."""
-
-    def call(**changes: object) -> Environment:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
-        plan = dependencies.plan(tmp_path, tmp_path, changes.pop("install", ()))  # type: ignore[arg-type]
-        order = replace(Order(tmp_path, plan), **changes)  # type: ignore[arg-type]
-        maker = Maker(Uv(home, environ, said.append), wheel())
-        made = maker.empty(order)
-        maker.fill(order, made)
-        return made
-
-    return call
-
-
-def _asked(made: Environment, code: str) -> str:
-    return subprocess.run([made.interpreter, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_environment_holds_the_project_and_our_plugin_and_nothing_of_ours(make: Make, tmp_path: Path) -> None:
@@ -57,10 +17,10 @@ def test_environment_holds_the_project_and_our_plugin_and_nothing_of_ours(make: 
     (tmp_path / "requirements.txt").write_text("click==8.1.8\n")
     made = make()
     code = "import click, realdb_ci, importlib.metadata as m; print(m.version('click'), realdb_ci.__version__)"
-    assert _asked(made, code) == "8.1.8 0.1.0"
-    assert _asked(made, "import sys; print(sys.prefix)") == str(made.interpreter.parent.parent)
+    assert asked(made, code) == "8.1.8 0.1.0"
+    assert asked(made, "import sys; print(sys.prefix)") == str(made.interpreter.parent.parent)
     missing = "import importlib.util as u; print([n for n in ('hypothesis', 'moto', 'uv') if u.find_spec(n)])"
-    assert _asked(made, missing) == "[]"
+    assert asked(made, missing) == "[]"
     assert made.source == "requirements.txt"
     assert not [path for path in tmp_path.iterdir() if path.name != "requirements.txt"]
 
@@ -72,12 +32,12 @@ def test_extras_come_from_the_tests_and_from_what_the_project_asks(make: Make, t
     )
     made = make(extras=("redis",))
     code = "import importlib.util as u; print([bool(u.find_spec(n)) for n in ('pymongo', 'fakeredis', 'fiftyone')])"
-    assert _asked(made, code) == "[True, True, False]"
+    assert asked(made, code) == "[True, True, False]"
 
 
 def test_splitter_is_there_when_the_suite_is_split(make: Make) -> None:
     """Its options are used then."""
-    assert _asked(make(splits=True), "import pytest_split; print('there')") == "there"
+    assert asked(make(splits=True), "import pytest_split; print('there')") == "there"
 
 
 def test_conflict_with_the_projects_pins_names_the_pin_its_line_and_the_way_out(make: Make, tmp_path: Path) -> None:
@@ -122,7 +82,7 @@ def test_locked_versions_are_installed(make: Make, tmp_path: Path) -> None:
     """poetry.lock: the version it pins, not the newest."""
     (tmp_path / "pyproject.toml").write_text('[tool.poetry.dependencies]\nidna = "*"\n')
     (tmp_path / "poetry.lock").write_text('[[package]]\nname = "idna"\nversion = "3.6"\n')
-    assert _asked(make(), "import importlib.metadata as m; print(m.version('idna'))") == "3.6"
+    assert asked(make(), "import importlib.metadata as m; print(m.version('idna'))") == "3.6"
 
 
 def test_package_that_only_setup_py_describes_is_installed(make: Make, tmp_path: Path) -> None:
@@ -132,7 +92,7 @@ def test_package_that_only_setup_py_describes_is_installed(make: Make, tmp_path:
     (tmp_path / "setup.py").write_text(
         f"from setuptools import setup\nsetup(name='shelf', py_modules=['shelf'], extras_require={extras})\n"
     )
-    assert _asked(make(), "import shelf, colorama; print(shelf.__file__)") == str(tmp_path / "shelf.py")
+    assert asked(make(), "import shelf, colorama; print(shelf.__file__)") == str(tmp_path / "shelf.py")
 
 
 @pytest.mark.parametrize(
@@ -153,12 +113,11 @@ def test_uvs_own_lock_is_installed_as_it_stands(make: Make, home: Path, tmp_path
         '[project]\nname="shelf"\nversion="1"\nrequires-python=">=3.11"\ndependencies=["idna<3.7"]\n'
         f'{group}[build-system]\nrequires=["hatchling"]\nbuild-backend="hatchling.build"\n'
     )
-    environ = {**os.environ, "UV_CACHE_DIR": str(home / "packages")}
-    subprocess.run([Path(sys.executable).with_name("uv"), "lock", "-q"], cwd=tmp_path, env=environ, check=True)
+    lock(tmp_path, home)
     (tmp_path / "pyproject.toml").write_text((tmp_path / "pyproject.toml").read_text().replace("<3.7", ""))
     made = make()
     code = "import shelf, colorama, importlib.metadata as m; print(m.version('idna'), shelf.__file__)"
-    assert _asked(made, code) == f"3.6 {package / '__init__.py'}"
+    assert asked(made, code) == f"3.6 {package / '__init__.py'}"
 
 
 def test_member_of_a_workspace_is_installed_with_those_it_needs(make: Make, home: Path, tmp_path: Path) -> None:
@@ -175,9 +134,8 @@ def test_member_of_a_workspace_is_installed_with_those_it_needs(make: Make, home
         (package / "__init__.py").touch()
         about = f'[project]\nname="{name}"\nversion="1"\nrequires-python=">=3.11"\n{text}{built}'
         (package.parent / "pyproject.toml").write_text(about)
-    environ = {**os.environ, "UV_CACHE_DIR": str(home / "packages")}
-    subprocess.run([Path(sys.executable).with_name("uv"), "lock", "-q"], cwd=tmp_path, env=environ, check=True)
+    lock(tmp_path, home)
     shop = tmp_path / "members" / "shop"
     made = make(project=shop, plan=dependencies.plan(shop, tmp_path, ()))
     files = [str(tmp_path / "members" / name / name / "__init__.py") for name in members]
-    assert _asked(made, "import shop, shelf; print(shop.__file__, shelf.__file__)").split() == files
+    assert asked(made, "import shop, shelf; print(shop.__file__, shelf.__file__)").split() == files

@@ -7,21 +7,20 @@ import os
 import shutil
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import building
 import pytest
 from building import wheel
 from cache_service import TOKEN, Store, serving
 
 from realdb_ci.prepare import dependencies
 from realdb_ci.prepare.cache import CacheService
-from realdb_ci.prepare.environment import Environment, Maker, Order
+from realdb_ci.prepare.environment import Environment, Maker
+from realdb_ci.prepare.installing import Order
 from realdb_ci.prepare.packages import Packages, key
 from realdb_ci.prepare.results_service import Patience
 from realdb_ci.prepare.uv import Uv
@@ -243,18 +242,8 @@ def _index(folder: Path) -> Iterator[str]:
             tar.addfile(member, io.BytesIO(text.encode()))
     (place / "index.html").write_text('<a href="handmade-1.0.tar.gz">handmade-1.0.tar.gz</a>')
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with building.serving(folder) as url:
+        yield url
 
 
 def test_package_that_had_to_be_built_is_not_built_again(job: Job, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ FILES = {
 # A cancelled job: SIGINT, this long for the step, SIGTERM, this long, and the end.
 AFTER_SIGINT, AFTER_SIGTERM = 7.5, 2.5
 STEP_SECONDS = 300.0
+POLL_SECONDS = 0.05
 # Where a container finds this machine.
 GATEWAY = "172.17.0.1"
 # A pull request of the repository that the stand-in for GitHub has.
@@ -194,25 +195,35 @@ class Machine:
             "HOME": str(self.temp / "_github_home"),
             **files,
             "GITHUB_ACTION": "__octo_realdb-ci",
+            "GITHUB_ACTION_REF": "v1",
+            "GITHUB_ACTION_REPOSITORY": "octo/realdb-ci",
             "GITHUB_ACTOR": "octo",
             "GITHUB_API_URL": self.api,
             "GITHUB_BASE_REF": "" if self.pushed else "main",
+            "GITHUB_HEAD_REF": "" if self.pushed else "topic",
             "GITHUB_EVENT_NAME": "push" if self.pushed else "pull_request",
             "GITHUB_EVENT_PATH": str(
                 self.temp / "_github_workflow" / ("push.json" if self.pushed else "event.json")
             ),
             "GITHUB_JOB": "tests",
             "GITHUB_REF": "refs/heads/main" if self.pushed else f"refs/pull/{PULL}/merge",
+            "GITHUB_REF_NAME": "main" if self.pushed else f"{PULL}/merge",
+            "GITHUB_REF_PROTECTED": "false",
+            "GITHUB_REF_TYPE": "branch",
             "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_REPOSITORY_OWNER": REPOSITORY.partition("/")[0],
             "GITHUB_RETENTION_DAYS": "90",
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_RUN_ID": self.run_id,
+            "GITHUB_RUN_NUMBER": self.run_id,
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": self.pushed or "0" * 40,
             "GITHUB_WORKFLOW": "tests",
+            "GITHUB_WORKFLOW_REF": f"{REPOSITORY}/.github/workflows/tests.yml@refs/heads/main",
             "GITHUB_WORKSPACE": str(self.workspace),
             "RUNNER_OS": "Linux",
             "RUNNER_ARCH": "X64",
+            "RUNNER_ENVIRONMENT": "self-hosted",
             "RUNNER_NAME": "imitation",
             "RUNNER_TEMP": str(self.temp),
             "RUNNER_TOOL_CACHE": str(self.work / "_tool"),
@@ -245,7 +256,7 @@ class Machine:
         """Run the Action as one step.
 
         Args:
-            cancel_when: given the output so far; the job is cancelled once it says yes.
+            cancel_when: given the output so far, again and again; the job is cancelled once it says yes.
             with_: the step's inputs.
         """
         variables = self.variables(with_ or {})
@@ -255,7 +266,7 @@ class Machine:
         process = subprocess.Popen(
             self.command(variables, name),
             cwd=self.workspace,
-            env={**os.environ, **variables, "HOME": os.environ["HOME"]},
+            env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -263,21 +274,31 @@ class Machine:
             errors="replace",
         )
         raw: list[str] = []
-        cancelled = 0.0
+        cancelled: list[float] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while cancel_when is not None and not over.wait(POLL_SECONDS):
+                if cancel_when("".join(raw)):
+                    cancelled.append(time.monotonic())
+                    _cancel(process, name)
+                    return
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
         killer = threading.Timer(STEP_SECONDS, lambda: _kill(process, name))
         killer.start()
         assert process.stdout is not None
         for line in process.stdout:
-            raw.append(line)
-            if cancel_when is not None and not cancelled and cancel_when("".join(raw)):
-                cancelled = time.monotonic()
-                threading.Thread(target=_cancel, args=(process, name)).start()
+            raw.append(line)  # noqa: PERF402  # the watcher reads what has come so far
         code = process.wait()
-        killer.cancel()
-        process.stdout.close()
         ended = time.monotonic()
+        killer.cancel()
+        over.set()
+        watcher.join()
+        process.stdout.close()
         done = self._done(code, "".join(raw), files, ended - began)
-        done.after_cancel = ended - cancelled if cancelled else 0.0
+        done.after_cancel = ended - cancelled[0] if cancelled else 0.0
         return done
 
     def _done(self, code: int, raw: str, files: Mapping[str, Path], seconds: float) -> Done:

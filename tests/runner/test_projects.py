@@ -64,6 +64,7 @@ def test_spies():
     assert "{token}" not in mine and "{runtime}" not in mine
     assert "INPUT_" not in mine and "GITHUB_OUTPUT" not in mine and "/opt/realdb-ci" not in mine
     assert os.environ["USERS_OWN"] == "kept"
+    assert os.environ["HOME"] == "/github/home"
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             theirs = (process / "environ").read_bytes()
@@ -234,6 +235,19 @@ def test_shards_run_each_test_once_by_the_recorded_durations(machine: MakeMachin
     assert JUnitXml.fromfile(str(tmp_path / "both" / "junit.xml")).tests == 6
 
 
+@pytest.mark.parametrize(
+    "way", [{"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, {"PYTEST_ADDOPTS": "--disable-plugin-autoload"}]
+)
+def test_shard_of_a_project_without_entry_points_runs(way: dict[str, str], machine: MakeMachine) -> None:
+    """What we add to a suite is named to pytest, not found by it."""
+    one = machine()
+    one.environ |= way
+    one.write("one/test_one.py", "def test_one(): pass\ndef test_two(): pass\n")
+    done = one.run(with_={"working-directory": "one", "shard": "1/2"})
+    assert done.code == 0, done.raw
+    assert done.outputs["passed"] == "1"
+
+
 def test_shard_without_a_test_is_green(machine: MakeMachine, tmp_path: Path) -> None:
     """A matrix may have more jobs than a suite has tests; a suite without any test is red as ever."""
     one = machine()
@@ -324,6 +338,20 @@ def test_service_of_the_job_is_used_by_its_url(
         assert "postgres:postgres@" not in done.raw
     finally:
         container.remove(force=True, v=True)
+
+
+def test_report_folder_that_a_test_replaced_is_said(machine: MakeMachine) -> None:
+    """There is no record any more, and the log says what is the matter."""
+    one = machine()
+    one.write(
+        "one/test_one.py",
+        "import pathlib, shutil\ndef test_one():\n    folder = pathlib.Path('../.realdb-ci')\n"
+        "    shutil.rmtree(folder)\n    folder.touch()\n",
+    )
+    done = one.run(with_={"working-directory": "one"})
+    assert done.code == 3, done.raw
+    (error,) = done.log.of("error")
+    assert ".realdb-ci" in error.message
 
 
 def test_full_disk_is_said(machine: MakeMachine) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_github import HEAD, FakeGitHub
-from imitation import PULL, ROOT, Done, Machine
+from fake_github import HEAD, FakeGitHub, Trouble
+from imitation import AFTER_SIGINT, PULL, ROOT, RUNNER_UID, Done, Machine
 
 pytestmark = pytest.mark.docker
 MakeMachine = Callable[..., Machine]
@@ -42,6 +42,24 @@ def test_report_reaches_what_the_token_may_write(
     assert "```mermaid\ngantt" in done.summary
     for surface, permission in (("check", "checks"), ("comment", "pull-requests")):
         assert (f"permission '{permission}: write'" in done.summary) == (permission not in allowed), surface
+
+
+def test_cancel_while_github_is_silent_leaves_outputs_and_a_summary(
+    machine: MakeMachine, github: FakeGitHub
+) -> None:
+    """All but what GitHub would have to take is there within the runner's grace, and belongs to the runner."""
+    github.permissions |= EVERYTHING
+    github.troubles += [Trouble(silent=True, on="POST")] * 9
+    one = machine()
+    one.write("one/test_one.py", "def test_one(): pass\n")
+    asked = lambda _: any(request.startswith("POST") for request in github.requests)  # noqa: E731
+    done = one.run(asked, with_={"working-directory": "one"})
+    assert done.code == 130, done.raw
+    assert done.after_cancel < AFTER_SIGINT
+    assert (done.outputs["outcome"], done.outputs["passed"]) == ("interrupted", "1")
+    assert "1 passed" in done.summary
+    assert "Traceback" not in done.raw
+    assert {path.lstat().st_uid for path in one.workspace.rglob("*")} == {RUNNER_UID}
 
 
 def test_every_annotation_lands_on_the_line_that_failed(machine: MakeMachine, github: FakeGitHub) -> None:

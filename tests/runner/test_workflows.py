@@ -103,3 +103,5 @@ def test_composite_action_runs_a_suite_without_docker(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "embedded, PostgreSQL" in done.stdout
     assert "passed\n" in (tmp_path / "output").read_text()
+    # Another runner on the same machine has another folder.
+    assert (tmp_path / "temp" / "realdb-ci" / "environment").is_dir()

@@ -1,20 +1,18 @@
-"""Dependencies: where a project says what its tests need, as arguments for ``uv pip install``."""
+"""Dependencies: where a project says what its tests need, as arguments for uv."""
 
 from __future__ import annotations
 
-import re
-import tomllib
+import glob
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from realdb_ci.errors import EnvironmentProblem
-from realdb_ci.prepare import locks, poetry
+from realdb_ci.prepare import indexes, lists, locks, poetry, pyproject
+from realdb_ci.prepare.pyproject import TEST_NAMES
 
-# Names under which projects keep what only their tests need.
-TEST_NAMES = ("test", "tests", "testing", "dev")
-_INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", re.MULTILINE)
+# Arguments by which a user says where packages come from, so that the project's own tool is not asked.
+_OF_INDEXES = ("--index", "--default-index", "--extra-index", "--no-index", "--find-links", "-i", "-f")
 
 
 @dataclass(frozen=True)
@@ -24,9 +22,12 @@ class Plan:
     Attributes:
         source: what said so, in words for a person.
         arguments: for ``uv pip install``, run in the project's folder.
+        itself: more of them, for the project beside its lists.
+        hashed: whether the lists demand a hash of every package; the project itself can have none.
         constraints: lines of a constraints file.
-        root: where relative paths of the export start: the folder of the lock file.
-        export: arguments for ``uv export``, whose output is then installed too; None for no export.
+        indexes: arguments that name package indexes of which uv does not know by itself.
+        bound: a pyproject.toml that binds packages to indexes, to be installed too; empty for none.
+        sync: arguments for ``uv sync`` in the project's folder, in place of all these; None without a lock of uv's.
         files: the files that decided it, for cache keys and for messages on pins.
         pinned: whether they name the version of every package.
         said: whether they say all there is to say; what a user's own arguments mean is not known.
@@ -34,9 +35,12 @@ class Plan:
 
     source: str
     arguments: tuple[str, ...] = ()
+    itself: tuple[str, ...] = ()
+    hashed: bool = False
     constraints: tuple[str, ...] = ()
-    root: Path | None = None
-    export: tuple[str, ...] | None = None
+    indexes: tuple[str, ...] = ()
+    bound: str = ""
+    sync: tuple[str, ...] | None = None
     files: tuple[Path, ...] = ()
     pinned: bool = False
     said: bool = True
@@ -53,99 +57,94 @@ def plan(project: Path, workspace: Path, install: Sequence[str]) -> Plan:
     Raises:
         EnvironmentProblem: a file cannot be read.
     """
-    pyproject = project / "pyproject.toml"
-    metadata = read_toml(pyproject)
+    metadata = pyproject.read(project / "pyproject.toml")
     if install:
-        files = _there(pyproject, *_included(_named(project, install)))
-        return Plan("the input 'install'", tuple(install), files=files, said=False)
-    lock = _uv_lock(project, workspace)
-    if lock is not None and metadata:
-        exported = (*_flagged("--group", _groups(metadata)), *_flagged("--extra", _extras(metadata)))
-        return Plan("uv.lock", root=lock.parent, export=exported, files=(lock, pyproject), pinned=True)
-    for name, roots in (("poetry.lock", poetry.roots), ("pdm.lock", locks.pdm_roots)):
-        if (project / name).is_file():
-            pins = locks.pins(read_toml(project / name), project)
-            arguments = (*_project(project, metadata), *roots(metadata, TEST_NAMES))
-            return Plan(name, arguments, pins, files=_there(project / name, pyproject), pinned=True)
-    lists = sorted({*project.glob("requirements*.txt"), *project.glob("requirements/*.txt")})
-    if lists:
-        chosen = [word for path in lists for word in ("-r", str(path.relative_to(project)))]
-        itself = ("--editable", ".") if _is_package(project, metadata) else ()
-        names = ", ".join(str(path.relative_to(project)) for path in lists)
-        return Plan(names, (*chosen, *itself), files=(*_included(lists), *_there(pyproject)))
-    written = (*_there(pyproject), *_setuptools(project))
-    if written:
-        arguments = (*_project(project, metadata), *_older_tables(project, metadata))
-        return Plan(written[0].name, arguments, files=written)
-    return Plan("nothing: the project names no dependencies")
+        files = _there(project / "pyproject.toml", *lists.included(_named(project, install)))
+        found = Plan("the input 'install'", tuple(install), files=files, said=False)
+        if any(word.startswith(_OF_INDEXES) for word in install):
+            return found
+    else:
+        lock = _uv_lock(project, workspace)
+        if lock is not None and metadata:
+            return _of_uv(project, metadata, lock)
+        found = _of_lock(project, metadata) or _of_lists(project, metadata) or _of_metadata(project, metadata)
+        found = replace(found, bound=indexes.bound(metadata, poetry.sourced(metadata, TEST_NAMES)))
+    return replace(found, indexes=indexes.flags(metadata))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The file's content, empty where there is no file.
+def _of_uv(project: Path, metadata: Mapping[str, Any], lock: Path) -> Plan:
+    """uv.lock; settings of the workspace it belongs to lie beside it."""
+    words = (
+        *_flagged("--group", pyproject.groups(metadata)),
+        *_flagged("--extra", pyproject.extras(metadata)),
+    )
+    beside = (project / "pyproject.toml", lock.with_name("pyproject.toml"), lock.with_name("uv.toml"))
+    files = _there(lock, *dict.fromkeys(beside))
+    return Plan("uv.lock", sync=words, files=files, pinned=True)
 
-    Raises:
-        EnvironmentProblem: it is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as problem:
-        raise EnvironmentProblem(
-            f"{path.name} of the project cannot be read", why=str(problem), remedy="Mend that file."
-        ) from None
+
+def _of_lock(project: Path, metadata: Mapping[str, Any]) -> Plan | None:
+    """A lock file of Poetry or PDM. A package brings what it needs itself, with the markers it has for that."""
+    main = not pyproject.is_package(project, metadata)
+    wanted = {
+        "poetry.lock": poetry.roots(metadata, TEST_NAMES, main=main),
+        "pdm.lock": locks.pdm_roots(metadata, TEST_NAMES),
+    }
+    name = next((name for name in wanted if (project / name).is_file()), None)
+    if name is None:
+        return None
+    pins = locks.pins(pyproject.read_toml(project / name), project)
+    arguments = (*_project(project, metadata), *wanted[name])
+    files = _there(project / name, project / "pyproject.toml")
+    return Plan(name, arguments, constraints=pins, files=files, pinned=True)
+
+
+def _of_lists(project: Path, metadata: Mapping[str, Any]) -> Plan | None:
+    """Requirements files, and beside them the project with its extras and groups for tests."""
+    listed = lists.of(project)
+    if not listed:
+        return None
+    included = lists.included(listed)
+    chosen = [str(path.relative_to(project)) for path in listed]
+    told = metadata.get("tool", {}).get("uv", {}).get("pip", {}).get("require-hashes") is True
+    return Plan(
+        ", ".join(chosen),
+        _flagged("-r", chosen),
+        itself=(*_project(project, metadata), *_older_tables(project, metadata)),
+        hashed=told or lists.demand_hashes(included),
+        files=(*included, *_there(project / "pyproject.toml", *pyproject.setuptools(project))),
+    )
+
+
+def _of_metadata(project: Path, metadata: Mapping[str, Any]) -> Plan:
+    written = (*_there(project / "pyproject.toml"), *pyproject.setuptools(project))
+    if not written:
+        return Plan("nothing: the project names no dependencies")
+    arguments = (*_project(project, metadata), *_older_tables(project, metadata))
+    return Plan(written[0].name, arguments, files=written)
 
 
 def _project(project: Path, metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """The project itself, or only what it depends on where it is no package, with its tests' groups and extras."""
-    groups, extras = _groups(metadata), _extras(metadata)
-    if _is_package(project, metadata):
-        if "project" not in metadata and "poetry" not in metadata.get("tool", {}):
-            # What setup.py offers only running it would tell; to ask for an extra that is not there is a warning.
+    groups, extras = _flagged("--group", pyproject.groups(metadata)), pyproject.extras(metadata)
+    if pyproject.is_package(project, metadata):
+        if not pyproject.tells_extras(metadata):
+            # To ask for an extra that is not there is a warning.
             extras = list(TEST_NAMES)
-        return ("--editable", f".[{','.join(extras)}]" if extras else ".", *_flagged("--group", groups))
+        return ("--editable", f".[{','.join(extras)}]" if extras else ".", *groups)
     if "project" in metadata:
-        return ("-r", "pyproject.toml", *_flagged("--group", groups), *_flagged("--extra", extras))
-    return _flagged("--group", groups)
-
-
-def _is_package(project: Path, metadata: Mapping[str, Any]) -> bool:
-    """Whether it can be installed; each tool has a word of its own for a project that is only worked in."""
-    tool = metadata.get("tool", {})
-    words = (("uv", "package"), ("poetry", "package-mode"), ("pdm", "distribution"))
-    told = [tool.get(name, {}).get(word) for name, word in words]
-    return False not in told and ("build-system" in metadata or bool(_setuptools(project)) or True in told[:1])
-
-
-def _setuptools(project: Path) -> tuple[Path, ...]:
-    """What made a package before there was pyproject.toml."""
-    configuration = project / "setup.cfg"
-    describes = configuration.is_file() and "[metadata]" in configuration.read_text(
-        encoding="utf-8", errors="replace"
-    )
-    return _there(project / "setup.py", *([configuration] if describes else []))
+        return ("-r", "pyproject.toml", *groups, *_flagged("--extra", extras))
+    return groups
 
 
 def _older_tables(project: Path, metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """What tests need by tables that are older than the standard ones."""
+    main = not pyproject.is_package(project, metadata)
     return (
-        *poetry.requirements(metadata, TEST_NAMES, project, main=not _is_package(project, metadata)),
+        *poetry.requirements(metadata, TEST_NAMES, project, main=main),
         *locks.pdm_roots(metadata, TEST_NAMES),
         *metadata.get("tool", {}).get("uv", {}).get("dev-dependencies", ()),
     )
-
-
-def _groups(metadata: Mapping[str, Any]) -> list[str]:
-    groups = metadata.get("dependency-groups", {})
-    default = metadata.get("tool", {}).get("uv", {}).get("default-groups", ())
-    names = dict.fromkeys((*TEST_NAMES, *(groups if default == "all" else default)))
-    return [name for name in names if name in groups]
-
-
-def _extras(metadata: Mapping[str, Any]) -> list[str]:
-    poetrys = metadata.get("tool", {}).get("poetry", {}).get("extras", {})
-    known = {**metadata.get("project", {}).get("optional-dependencies", {}), **poetrys}
-    return [name for name in TEST_NAMES if name in known]
 
 
 def _flagged(flag: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -164,28 +163,18 @@ def _uv_lock(project: Path, workspace: Path) -> Path | None:
 
 def _members(folder: Path) -> set[Path]:
     """https://docs.astral.sh/uv/concepts/projects/workspaces/."""
-    told = read_toml(folder / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
+    told = pyproject.read(folder / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
+    patterns = (told.get(word, ()) for word in ("members", "exclude"))
+    # Path.glob refuses absolute patterns.
     named, excluded = (
-        {path for pattern in told.get(word, ()) for path in folder.glob(pattern)} for word in ("members", "exclude")
+        {folder / path for one in found for path in glob.iglob(one, root_dir=folder)}  # noqa: PTH207
+        for found in patterns
     )
     return named - excluded
 
 
 def _named(project: Path, words: Sequence[str]) -> list[Path]:
     return [project / word for word in words if word.endswith((".txt", ".toml", ".in"))]
-
-
-def _included(lists: Iterable[Path]) -> tuple[Path, ...]:
-    """These requirements files and those that they name, at any depth."""
-    found: dict[Path, None] = {}
-    waiting = [path for path in lists if path.is_file()]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found[path] = None
-            named = _INCLUDE.findall(path.read_text(encoding="utf-8", errors="replace"))
-            waiting += [there for name in named if (there := path.parent / name).is_file()]
-    return tuple(found)
 
 
 def _there(*paths: Path) -> tuple[Path, ...]:

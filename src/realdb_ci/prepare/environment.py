@@ -1,46 +1,22 @@
 """Environment: the tested project's own, made by uv outside the workspace, with our plugin put in last.
 
 Nothing of the environment this process runs in gets there: the interpreter, the packages and the variables are
-the project's. Our plugin comes from the wheel beside us, so that both sides of the border are of one version.
+the project's.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from realdb_ci import __version__
 from realdb_ci.errors import EnvironmentProblem, SettingError
-from realdb_ci.prepare import dependencies, pins
+from realdb_ci.prepare import pyproject
+from realdb_ci.prepare.installing import Installation, Order
 from realdb_ci.prepare.uv import Uv
-
-SPLITTER = "pytest-split>=0.10"
-# How a project asks for extras of ours in any of its files.
-_OWN_EXTRAS = re.compile(r"realdb[-_.]ci\s*\[([^\]]*)\]", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What environment to make.
-
-    Attributes:
-        project: the project's folder.
-        plan: what to install for it.
-        python_version: the Python the user told, or nothing.
-        extras: extras of ours that the tests need.
-        splits: whether the suite is to be split.
-    """
-
-    project: Path
-    plan: dependencies.Plan
-    python_version: str = ""
-    extras: tuple[str, ...] = ()
-    splits: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +63,7 @@ class Maker:
             EnvironmentProblem: no such Python.
         """
         self._uv.home.mkdir(parents=True, exist_ok=True)
-        root = self._uv.home / "environment"
+        root = self._uv.environment
         chosen = ("--python", order.python_version) if order.python_version else ()
         self._uv.run(
             order.project,
@@ -113,70 +89,15 @@ class Maker:
         Raises:
             EnvironmentProblem: something cannot be installed.
         """
-        self._install(order, environment.interpreter)
-        self._install_plugin(order, environment.interpreter)
-
-    def _install(self, order: Order, interpreter: Path) -> None:
-        plan = order.plan
-        words = list(plan.arguments)
-        if plan.export is not None:
-            exported = self._uv.home / "exported.txt"
-            self._uv.run(
-                order.project,
-                ("export", "--quiet", "--frozen", *plan.export, "-o", str(exported)),
-                "uv.lock of the project cannot be used",
-                "Run 'uv lock' and commit the result.",
-            )
-            words += ["-r", str(exported)]
-        if plan.constraints:
-            words += ["--constraints", str(self._file("constraints.txt", plan.constraints))]
-        if not words:
-            return
-        ours = self._file("ours.txt", [f"realdb-ci @ {self.wheel.as_uri()}"])
-        self._uv.run(
-            plan.root or order.project,
-            ("pip", "install", "--python", str(interpreter), "--overrides", str(ours), *words),
-            "The project's dependencies cannot be installed",
-            f"They come from {plan.source}; the lines above say what does not fit.",
-        )
-
-    def _install_plugin(self, order: Order, interpreter: Path) -> None:
-        plan = order.plan
-        frozen = self._frozen(interpreter)
-        asked = {extra for path in plan.files for extra in _own_extras(path)} | set(order.extras)
-        # Servers belong to this process, so their binaries are of no use on the other side.
-        extras = sorted(asked - {"embedded", "all"})
-        wanted = f"realdb-ci[{','.join(extras)}]" if extras else "realdb-ci"
-        kept = self._file("project.txt", frozen)
-        try:
-            self._uv.run(
-                order.project,
-                (
-                    *("pip", "install", "--python", str(interpreter), "--constraints", str(kept)),
-                    f"{wanted} @ {self.wheel.as_uri()}",
-                    *([SPLITTER] if order.splits else []),
-                ),
-                "realdb-ci cannot be installed beside the project's dependencies",
-                "Loosen the pins that the lines above name.",
-            )
-        except EnvironmentProblem as problem:
-            raise pins.explain(problem, frozen, extras, plan) from None
-
-    def _frozen(self, interpreter: Path) -> list[str]:
-        """What is installed, one ``name==version`` a line; what has no version on an index cannot bind us."""
-        lines = self._uv.ask("pip", "freeze", "--quiet", "--python", str(interpreter)).splitlines()
-        return [line for line in lines if "==" in line and not line.startswith(("-e", "realdb-ci"))]
-
-    def _file(self, name: str, lines: Sequence[str]) -> Path:
-        path = self._uv.home / name
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return path
+        installation = Installation(self._uv, self.wheel, order, environment.interpreter)
+        installation.project()
+        installation.plugin()
 
 
 def _check_python(order: Order, version: str) -> None:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    metadata = dependencies.read_toml(order.project / "pyproject.toml")
+    metadata = pyproject.read(order.project / "pyproject.toml")
     required = metadata.get("project", {}).get("requires-python", "")
     with contextlib.suppress(InvalidSpecifier, TypeError):
         if required and not SpecifierSet(required).contains(version, prereleases=True):
@@ -191,14 +112,6 @@ def _check_python(order: Order, version: str) -> None:
             why="it needs Python 3.11 or newer",
             remedy="Choose a newer one with 'python-version'.",
         )
-
-
-def _own_extras(path: Path) -> set[str]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return set()
-    return {word.strip() for found in _OWN_EXTRAS.findall(text) for word in found.split(",") if word.strip()}
 
 
 def own_wheel() -> Path:

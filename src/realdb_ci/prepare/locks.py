@@ -31,6 +31,20 @@ def pdm_roots(metadata: Mapping[str, Any], test_names: Sequence[str]) -> tuple[s
     return tuple(root for name in test_names for root in table.get(name, ()) if not root.startswith("-e"))
 
 
+def repository(address: str, revision: str, folder: str | None) -> str:
+    """A package in a repository of git, as a requirement names it.
+
+    Args:
+        address: a URL, or ``user@host:path`` as for scp, which is none.
+        revision: a commit, tag or branch; empty for the newest.
+        folder: where the package lies in it, None for its top.
+    """
+    if "://" not in address:
+        address = f"ssh://{address.replace(':', '/', 1)}"
+    place = f"#subdirectory={folder}" if folder else ""
+    return f"git+{address}{'@' * bool(revision)}{revision}{place}"
+
+
 def _pin(package: Mapping[str, Any], project: Path) -> str:
     name = str(package["name"])
     source = package.get("source") or {}
@@ -40,7 +54,8 @@ def _pin(package: Mapping[str, Any], project: Path) -> str:
         git = None
     git, revision = package.get("git", git), package.get("revision", revision)
     if git and revision:
-        return f"{name} @ git+{git}@{revision}"
+        folder = package.get("subdirectory") or source.get("subdirectory")
+        return f"{name} @ {repository(str(git), str(revision), folder)}"
     path = package.get("path") or (source.get("url") if source.get("type") in ("directory", "file") else None)
     if path:
         return f"{name} @ {(project / path).resolve().as_uri()}"

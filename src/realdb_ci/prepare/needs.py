@@ -1,7 +1,7 @@
 """Needs: which services and libraries a suite will ask for, read from its sources before anything is imported.
 
-A guess that only saves time: a service it misses starts when collection shows the need, and one that it names
-in vain serves nobody.
+A guess. For servers it only saves time: one that it misses starts when collection shows the need, and one that it
+names in vain serves nobody. But drivers are installed by it alone, so that it had better name too many.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ BYTES_LIMIT = 1_000_000
 # What a fixture can need; a double whose library we bring in any case has no extra.
 EXTRAS = frozenset({"postgres", "mongo", "redis", "s3", "http", "async"})
 _WORD = re.compile(r"[A-Za-z_]\w*")
+# What stands in any module with tests or fixtures, whatever its name. The application's own modules, where a
+# name of ours means another thing, have nothing of it.
+_TESTS = re.compile(r"\bpytest|\bdef test")
 
 
 def words(project: Path) -> frozenset[str]:
-    """The names that stand in the project's tests."""
+    """The names that stand in the project's tests, and in the modules that their fixtures come from."""
     found: set[str] = set()
-    for number, path in enumerate(_sources(project)):
-        if number >= FILES_LIMIT:
-            break
+    for path in sorted(_sources(project), key=_is_named_so, reverse=True)[:FILES_LIMIT]:
         try:
-            found.update(_WORD.findall(path.read_bytes()[:BYTES_LIMIT].decode("utf-8", "replace")))
+            text = path.read_bytes()[:BYTES_LIMIT].decode("utf-8", "replace")
         except OSError:
             continue
+        if _is_named_so(path) or _TESTS.search(text):
+            found.update(_WORD.findall(text))
     return frozenset(found)
 
 
@@ -74,6 +77,9 @@ def fixtures(module: str) -> frozenset[str]:
 def _sources(project: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(project):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(".py") and (name.startswith(("test_", "conftest")) or name.endswith("_test.py")):
-                yield Path(folder, name)
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _is_named_so(path: Path) -> bool:
+    """Whether its name says that it has tests; such are read first."""
+    return path.name.startswith(("test_", "conftest")) or path.name.endswith("_test.py")

@@ -21,8 +21,9 @@ from typing import Any
 from realdb_ci import archive
 from realdb_ci.prepare.cache import CacheService
 from realdb_ci.prepare.entry import MEGABYTE, Entry
-from realdb_ci.prepare.environment import Environment, Order
+from realdb_ci.prepare.environment import Environment
 from realdb_ci.prepare.installed import Installed, can_run, links, put
+from realdb_ci.prepare.installing import Order
 from realdb_ci.prepare.uv import Uv
 
 # Below uv's cache folder: what it built, each with the digest of its source.
@@ -184,7 +185,8 @@ def key(order: Order, made: Environment, wheel: Path, visible: Mapping[str, str]
     plan = order.plan
     day = "" if plan.pinned else dt.datetime.now(dt.UTC).date().isoformat()
     settings = sorted((name, value) for name, value in visible.items() if name.startswith("UV_"))
-    words = (plan.arguments, plan.constraints, plan.export, order.extras, order.splits, made.version, settings, day)
+    told = (plan.arguments, plan.itself, plan.constraints, plan.indexes, plan.bound, plan.sync)
+    words = (*told, order.extras, order.splits, made.version, settings, day)
     digest = hashlib.sha256(repr((*words, str(made.root))).encode())
     for file in (wheel, *plan.files, order.project / "uv.toml"):
         digest.update(hashlib.sha256(file.read_bytes() if file.is_file() else b"").digest())

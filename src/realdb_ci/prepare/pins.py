@@ -9,6 +9,9 @@ from importlib.metadata import requires
 from realdb_ci.errors import EnvironmentProblem
 from realdb_ci.prepare.dependencies import Plan
 
+# How uv begins to say that no versions fit one another.
+_UNSOLVED = "No solution found"
+
 
 def explain(
     problem: EnvironmentProblem, frozen: Sequence[str], extras: Sequence[str], plan: Plan
@@ -23,7 +26,7 @@ def explain(
     """
     found = list(_conflicts(frozen, extras))
     if not found:
-        return problem
+        return _transitive(problem, frozen, plan)
     return EnvironmentProblem(
         "The project's versions do not fit realdb-ci",
         why="; ".join(
@@ -31,6 +34,20 @@ def explain(
             for name, version, needed in found
         ),
         remedy="Allow a version that fits: " + ", ".join(f"{name}{needed}" for name, _, needed in found) + ".",
+    )
+
+
+def _transitive(problem: EnvironmentProblem, frozen: Sequence[str], plan: Plan) -> EnvironmentProblem:
+    """Where a package that ours bring with them is the one to need another version, the resolver's proof has it."""
+    named = [line for line in frozen if re.search(rf"(?<![\w.-]){re.escape(line)}(?![\w.+!-])", problem.log)]
+    if not named or _UNSOLVED not in problem.why:
+        return problem
+    pins = [(name, version) for name, _, version in (line.partition("==") for line in named)]
+    return EnvironmentProblem(
+        "The project's versions do not fit what realdb-ci needs",
+        why="; ".join(f"the project has {name} {version}{_place(name, plan)}" for name, version in pins),
+        remedy=f"Allow another version of {', '.join(name for name, _ in pins)}; the lines below say which.",
+        log=problem.log,
     )
 
 

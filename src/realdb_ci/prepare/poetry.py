@@ -11,19 +11,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from realdb_ci.prepare import locks
+
 _OWN = re.compile(r"(\^|~|)\s*v?((\d+(?:\.\d+)*)[\w.*+!-]*)")
 _AND = re.compile(r"\s*,\s*|\s+(?=[<>=!~^])")
+_OR = re.compile(r"\s*\|\|?\s*")
+_COMPARED = re.compile(r"([<>=!~]*)\s*(.+)")
 
 
-def roots(metadata: Mapping[str, Any], test_names: Sequence[str]) -> tuple[str, ...]:
-    """What the project and its tests ask for, by name: for whoever has the versions from a lock file.
+def roots(metadata: Mapping[str, Any], test_names: Sequence[str], *, main: bool) -> tuple[str, ...]:
+    """What the project's tests ask for, by name: for whoever has the versions from a lock file.
 
     Args:
         metadata: the content of pyproject.toml.
         test_names: the groups to take.
+        main: whether to take what the project itself asks for, too.
     """
-    tables = [_poetry(metadata).get("dependencies", {}), *_groups(metadata, test_names)]
-    return _lines(_named(name, one) for table in tables for name, one in _wanted(table))
+    return _lines(_named(name, one) for name, one in _all(metadata, test_names, main=main))
 
 
 def requirements(
@@ -37,9 +41,26 @@ def requirements(
         project: the folder that paths in it start from.
         main: whether to take what the project itself asks for, too.
     """
+    return _lines(_named(name, one, _version(one, project)) for name, one in _all(metadata, test_names, main=main))
+
+
+def sourced(metadata: Mapping[str, Any], test_names: Sequence[str]) -> list[tuple[str, str, str, str]]:
+    """Requirement without a version, name, marker and source of all that is to come from a source of that name.
+
+    Args:
+        metadata: the content of pyproject.toml.
+        test_names: the groups to take.
+    """
+    found = _all(metadata, test_names, main=True)
+    return [(_named(name, one), name, _marker(one), str(one["source"])) for name, one in found if "source" in one]
+
+
+def _all(
+    metadata: Mapping[str, Any], test_names: Sequence[str], *, main: bool
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     tables = [_poetry(metadata).get("dependencies", {})] if main else []
     tables += _groups(metadata, test_names)
-    return _lines(_named(name, one, _version(one, project)) for table in tables for name, one in _wanted(table))
+    return (found for table in tables for found in _wanted(table))
 
 
 def _poetry(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -69,14 +90,37 @@ def _lines(found: Iterator[str]) -> tuple[str, ...]:
 
 def _named(name: str, one: Mapping[str, Any], version: str = "") -> str:
     extras = f"[{','.join(one['extras'])}]" if one.get("extras") else ""
-    marker = f" ; {one['markers']}" if one.get("markers") else ""
-    return f"{name}{extras}{version}{marker}"
+    marker = _marker(one)
+    return f"{name}{extras}{version}{' ; ' * bool(marker)}{marker}"
+
+
+def _marker(one: Mapping[str, Any]) -> str:
+    """What Poetry's own keys say of where a package is wanted, as the standard marker."""
+    platforms = (_compared("sys_platform", text) for text in _OR.split(str(one.get("platform", ""))) if text)
+    pythons = (_python(text) for text in _OR.split(str(one.get("python", ""))) if text)
+    told = [text for text in (str(one.get("markers", "")), " or ".join(platforms), " or ".join(pythons)) if text]
+    return told[0] if len(told) == 1 else " and ".join(f"({text})" for text in told)
+
+
+def _python(text: str) -> str:
+    clauses = [clause for clause in specifier(text).split(",") if clause]
+    # Any Python, as one alternative among others, has to be said, too.
+    return " and ".join(
+        _compared("python_full_version" if clause.count(".") > 1 else "python_version", clause)
+        for clause in clauses or [">=3"]
+    )
+
+
+def _compared(variable: str, text: str) -> str:
+    found = _COMPARED.fullmatch(text.strip())
+    operator, value = found.groups() if found else ("", text)
+    return f"{variable} {operator or '=='} '{value}'"
 
 
 def _version(one: Mapping[str, Any], project: Path) -> str:
     if "git" in one:
         revision = next((str(one[word]) for word in ("rev", "tag", "branch") if word in one), "")
-        return f" @ git+{one['git']}{'@' * bool(revision)}{revision}"
+        return f" @ {locks.repository(str(one['git']), revision, one.get('subdirectory'))}"
     if "path" in one:
         return f" @ {(project / str(one['path'])).resolve().as_uri()}"
     if "url" in one:

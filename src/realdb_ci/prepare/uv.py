@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,14 @@ from realdb_ci import processes
 from realdb_ci.errors import EnvironmentProblem
 
 LOG_LINES = 25
+# uv's own lines of that kind, and what a build says in them.
+_REASON = re.compile(r"\s*(?:error|cause): (.+)", re.IGNORECASE)
+_REASONS = 6
+_UNBUILT = re.compile("Failed to build|build backend returned an error")
+NO_COMPILER = (
+    "The Action's image has no compiler: name a version that has a wheel for this Python, "
+    "or use the composite action on a machine that has one."
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ class Uv:
         """Where it keeps what it downloaded and built."""
         return self.home / "packages"
 
+    @property
+    def environment(self) -> Path:
+        """The environment that it makes and fills."""
+        return self.home / "environment"
+
     def run(self, folder: Path, words: Sequence[str], what: str, remedy: str) -> None:
         """Run it to its end.
 
@@ -48,6 +62,7 @@ class Uv:
             EnvironmentProblem: it failed; its last lines are the problem's log.
         """
         last: deque[str] = deque(maxlen=LOG_LINES)
+        reasons: dict[str, None] = {}
         with subprocess.Popen(
             [program(), *words],
             cwd=folder,
@@ -63,13 +78,19 @@ class Uv:
                 assert process.stdout is not None
                 for line in process.stdout:
                     last.append(line)
+                    # What a build wrote stands between the reasons and the end.
+                    if (found := _REASON.match(line)) and len(reasons) < _REASONS:
+                        reasons[found[1].strip()] = None
                     self.write(line)
             except BaseException:
                 processes.end_all(process.pid)
                 raise
         if process.returncode:
-            text = "".join(last)
-            raise EnvironmentProblem(what, why=_reason(text), remedy=remedy, log=text)
+            plain = [text for line in last if (text := line.strip()) and not text.startswith("hint: ")]
+            why = ": ".join(reasons or plain[-1:])
+            if _UNBUILT.search(why):
+                remedy = f"{remedy} {NO_COMPILER}"
+            raise EnvironmentProblem(what, why=why, remedy=remedy, log="".join(last))
 
     def ask(self, *words: str) -> str:
         """What it prints for these arguments.
@@ -86,6 +107,7 @@ class Uv:
         return {
             **{name: value for name, value in self.visible.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")},
             "UV_CACHE_DIR": str(self.cache),
+            "UV_PROJECT_ENVIRONMENT": str(self.environment),
             "UV_PYTHON_INSTALL_DIR": str(self.home / "pythons"),
             "UV_NO_PROGRESS": "1",
         }
@@ -104,10 +126,3 @@ def program() -> str:
             "uv is not there", why="it makes the project's environment", remedy="pip install uv"
         )
     return found
-
-
-def _reason(text: str) -> str:
-    """The line of uv's that says what is wrong."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    marked = [line.partition(": ")[2] for line in lines if line.startswith(("error: ", "cause: "))]
-    return ": ".join(marked or lines[-1:])

@@ -104,7 +104,7 @@ def publish(results: Results, out: Path, console: Console, github: GitHub | None
     with collector_paused():
         for ladder in LADDERS:
             for name in ladder:
-                surface: Surface = importlib.import_module(f"{__name__}.{name}")
+                surface = _surface(name)
                 try:
                     held = surface.publish(digest, place)
                 except Exception as problem:  # noqa: BLE001 - whatever went wrong, it is no news about the tests
@@ -114,6 +114,17 @@ def publish(results: Results, out: Path, console: Console, github: GitHub | None
                     written += [surface.FILE] if surface.FILE else []
                     break
     console.print(f"Reports in {out}: {', '.join(written)}", style="dim", markup=False, soft_wrap=True)
+
+
+def files() -> tuple[str, ...]:
+    """The names of the files that reports make in the output folder."""
+    made = (_surface(name).FILE for ladder in LADDERS for name in ladder)
+    return tuple(name for name in made if name is not None)
+
+
+def _surface(name: str) -> Surface:
+    surface: Surface = importlib.import_module(f"{__name__}.{name}")
+    return surface
 
 
 def _client(github: GitHub | None) -> Client | None:
