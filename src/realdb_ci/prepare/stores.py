@@ -47,7 +47,7 @@ class Kept:
     warn: Callable[[str], None]
     line: Callable[[str], None]
     span: Span
-    event: Callable[..., None]
+    event: Callable[..., object]
     job: str = ""
     branch: str = ""
     attempt: str = "1"
