@@ -207,7 +207,8 @@ def test_killed_container_leaves_no_network(docker_engine: docker.DockerClient, 
     )
     began = time.time()
     owner = docker_engine.containers.run(detach=True, auto_remove=True, **_inside(script, mirror))
-    run_id = next(iter(owner.logs(stream=True))).decode().strip()
+    with closing(owner.logs(stream=True)) as lines:
+        run_id = next(iter(lines)).decode().strip()
     (network,) = docker_engine.networks.list(filters={"label": f"{RUN_LABEL}={run_id}"})
     owner.kill()
     _wait_for_destruction(docker_engine, network.id, began, kind="network")
