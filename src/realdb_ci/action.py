@@ -52,6 +52,7 @@ def act(step: Step) -> int:
     codes: list[int] = []
     inputs = Inputs()
     try:
+        signals.release()
         inputs = Inputs.load(step.environ)
         step.log.mask(inputs.token)
         codes.append(_work(step, inputs))

@@ -207,10 +207,11 @@ def test_killed_container_leaves_no_network(docker_engine: docker.DockerClient, 
     )
     began = time.time()
     owner = docker_engine.containers.run(detach=True, auto_remove=True, **_inside(script, mirror))
-    with closing(owner.logs(stream=True)) as lines:
-        run_id = next(iter(lines)).decode().strip()
+    lines = iter(owner.logs(stream=True))
+    run_id = next(lines).decode().strip()
     (network,) = docker_engine.networks.list(filters={"label": f"{RUN_LABEL}={run_id}"})
     owner.kill()
+    assert not list(lines)
     _wait_for_destruction(docker_engine, network.id, began, kind="network")
 
 
