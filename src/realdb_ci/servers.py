@@ -37,7 +37,7 @@ class Source(Protocol):
         """The server, once it is ready.
 
         Raises:
-            RealdbError: it could not be had; every later call raises the same.
+            RealdbError: it could not be had, and every later call raises the same; or it has ended since.
         """
 
     def log(self, wish: Wish, since: float | None = None) -> str:
@@ -100,8 +100,18 @@ class Servers:
         self._future(wish)
 
     def get(self, wish: Wish) -> Server:
-        """The server, once it is ready."""
-        return self._future(wish).result().server
+        """The server, once it is ready; see ``Source``."""
+        running = self._future(wish).result()
+        ended = running.dead()
+        if ended:
+            title = services.get(wish.service).title
+            raise ServerError(
+                f"{title} ended while tests ran: {ended}",
+                why="its last log lines say why, unless something killed it",
+                remedy="Give it more memory where it had too little, and look at the first test that failed.",
+                log=running.log(),
+            )
+        return running.server
 
     def log(self, wish: Wish, since: float | None = None) -> str:
         """Log lines of that server; see ``Source``."""

@@ -131,6 +131,7 @@ class Running:
         log: its last lines.
         log_since: the lines it wrote since then, in seconds since the epoch; none of a server that was given.
         keep: copies its data as they are now; what it returns keeps them for the next run, and may be called later.
+        dead: says how it ended if it has, else None.
     """
 
     server: Server
@@ -138,6 +139,7 @@ class Running:
     log: Callable[[], str] = field(default=lambda: "")
     log_since: Callable[[float], str] = field(default=lambda _: "")
     keep: Callable[[], Finish] = field(default=lambda: lambda: None)
+    dead: Callable[[], str | None] = field(default=lambda: None)
 
 
 @dataclass(frozen=True)

@@ -146,8 +146,9 @@ class _Launch:
             else:
                 container.start()
             address = self._address(container, recipe)
+            starting = _starting(self.service, self.service.url(*address, kept), container)
             ready.wait(
-                _starting(self.service, self.service.url(*address, kept), container),
+                starting,
                 self.run,
                 timeout=self.wish.timeout,
                 silence=None if self.route.published else DIRECT_SECONDS,
@@ -179,6 +180,7 @@ class _Launch:
             log=lambda: _log(container, tail=LOG_LINES),
             log_since=lambda since: _log(container, since=since),
             keep=lambda: snapshots.keep(slot, recipe.backup, url, save),
+            dead=starting.dead,
         )
 
     def _container(self, recipe: ContainerRecipe, *, restoring: bool) -> DockerContainer:
@@ -224,10 +226,15 @@ def _restored(container: DockerContainer, slot: Slot, backup: Backup) -> str:
 
 
 def _starting(service: Service, url: str, container: DockerContainer) -> ready.Starting:
+    from docker.errors import NotFound
+
     wrapped = container.get_wrapped_container()
 
     def dead() -> str | None:
-        wrapped.reload()
+        try:
+            wrapped.reload()
+        except NotFound:
+            return "its container was removed"
         state = wrapped.attrs["State"]
         if state["Status"] not in ("exited", "dead"):
             return None
