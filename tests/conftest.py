@@ -2,6 +2,7 @@
 
 import functools
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,13 @@ def docker_engine() -> Iterator[docker.DockerClient]:
 def mirror() -> str:
     """The registry that has the stand-in images."""
     return MIRROR
+
+
+@pytest.fixture
+def silent_registry() -> Iterator[str]:
+    """The name of a registry that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"localhost:{server.getsockname()[1]}"
 
 
 @pytest.fixture

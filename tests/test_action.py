@@ -14,11 +14,16 @@ from realdb_ci.prepare import border, needs
 FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 
 
-def _step(folder: Path, **environ: str) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
+MAIN = "from realdb_ci.action import main; main()"
+
+
+def _step(
+    folder: Path, script: str = MAIN, *words: str, **environ: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
     """Run the program as one step; its outputs as far as each is one line."""
     files = {name: str(folder / name) for name in FILES}
     done = subprocess.run(
-        [sys.executable, "-c", "from realdb_ci.action import main; main()"],
+        [sys.executable, "-c", script, *words],
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("REALDB_CI_")},
@@ -85,6 +90,29 @@ def test_log_takes_every_character(workspace: Path, tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "'engine' cannot be '\N{RIGHTWARDS ARROW}'" in done.stdout
     assert outputs["outcome"] == "bad-setting"
+
+
+CANCELLED_EARLY = """
+import os, runpy, signal, sys
+
+class Watch:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "realdb_ci.action":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Watch)
+runpy.run_path(sys.argv[1])
+"""
+
+
+def test_job_cancelled_during_our_imports_has_outputs(workspace: Path, tmp_path: Path) -> None:
+    """The first second of the step is like every other one: it ends with a number and outputs, not a traceback."""
+    program = str(Path(__file__).parents[1] / "entrypoint.py")
+    done, outputs = _step(tmp_path, CANCELLED_EARLY, program)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert outputs["outcome"] == "interrupted"
 
 
 def _declared() -> list[str]:

@@ -48,6 +48,37 @@ def test_commits_of_one_test_are_unseen_by_the_next(suite: pytest.Pytester) -> N
     suite.runpytest_subprocess(*ARGUMENTS).assert_outcomes(passed=2)
 
 
+def test_server_that_dies_fails_later_tests_at_once_with_the_cause(suite: pytest.Pytester) -> None:
+    """The test in which it dies fails by its connection; those after it name the server, and others go on."""
+    suite.makepyfile(
+        test_it="""
+        import psutil
+        from urllib.parse import urlsplit
+
+        def test_dies(db_session, postgres_server):
+            port = urlsplit(postgres_server.url).port
+            found = [one for one in psutil.net_connections("tcp4") if one.laddr[1:] == (port,) and not one.raddr]
+            psutil.Process(found[0].pid).kill()
+            while True:  # until the connection breaks
+                db_session.connection().exec_driver_sql("SELECT 1")
+
+        def test_later(db_session): pass
+
+        def test_without(): pass
+
+        def test_last(db_session): pass
+        """
+    )
+    done = suite.runpytest_subprocess(*ARGUMENTS)
+    assert done.parseoutcomes()["passed"] == 1
+    done.stdout.re_match_lines(
+        [r"_+ ERROR at setup of test_later _+", r"PostgreSQL ended while tests ran: signal 9"]
+    )
+    done.stdout.re_match_lines(
+        [r"_+ ERROR at setup of test_last _+", r"PostgreSQL ended while tests ran: signal 9"]
+    )
+
+
 def test_each_test_has_an_empty_mongo_database_of_its_own(suite: pytest.Pytester) -> None:
     """No collection is left from one test to the next, and the names differ."""
     suite.makepyfile(

@@ -53,6 +53,7 @@ def act(step: Step) -> int:
     codes: list[int] = []
     inputs = Inputs()
     try:
+        signals.release()
         inputs = Inputs.load(step.environ)
         step.log.mask(inputs.token)
         codes.append(_work(step, inputs))
@@ -126,7 +127,7 @@ class Job:
         if config.redis == "fake":
             wanted.pop("redis", None)
         drivers = {services.get(name).extra for name in wanted}
-        seen |= siblings.variables(seen)
+        seen |= siblings.variables(seen, siblings.THE_SUITES)
         return cls(inputs, project, config, seen, events, tuple(wanted), tuple(sorted({*extras, *drivers})))
 
 
@@ -134,7 +135,7 @@ def _work(step: Step, inputs: Inputs) -> int:
     """From the inputs to the end of the suite; returns our exit code for it."""
     job = Job.of(step, inputs)
     # testcontainers reads them when it is imported, and in this process that comes later.
-    os.environ.update(siblings.variables(os.environ))
+    os.environ.update(siblings.variables(os.environ, siblings.OURS))
     name = project_name(job.project)
     step.log.line(f"realdb-ci {__version__}: {name}, {', '.join(job.services) or 'no service in sight'}")
     plan = dependencies.plan(job.project, step.workspace, inputs.install)

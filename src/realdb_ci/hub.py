@@ -56,6 +56,7 @@ class Hub:
         self._said: set[str] = set()
         self._late: list[str] = []
         self._kept = Kept(pytest_config)
+        self._doubted: set[str] = set()
         self.working = 0
         """How many of our own steps are under way; then no code of the project is."""
         self._lock = threading.Lock()
@@ -177,12 +178,20 @@ class Hub:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Tell the factories which test runs; a mark that cannot be read fails it."""
+        """Tell the factories which test runs; a mark that cannot be read fails it, and a server that has ended."""
         try:
             check_marks(item)
         except SettingError as problem:
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
         active.begin_test(item.nodeid)
+        for service in self._doubted.intersection(self._needs.of(item)):
+            self.server(service)
+            self._doubted.remove(service)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """After a failure doubt that the servers live: one that has ended is named, and no test waits for it."""
+        if report.failed:
+            self._doubted.update(self._needs.services)
 
     def pytest_runtest_logfinish(self) -> None:
         """Tell the factories that it is over."""

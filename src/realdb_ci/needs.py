@@ -39,11 +39,15 @@ class Needs:
 
     def add(self, item: pytest.Item) -> Iterable[str]:
         """Look at a test; return the services that no test before it needed."""
-        fixtures = [name for name in getattr(item, "fixturenames", ()) if name.endswith("_server")]
-        names = [name.removesuffix("_server") for name in fixtures]
-        new = [name for name in names if name in self._known and name not in self.services]
+        new = [name for name in self.of(item) if name not in self.services]
         self.services.update(dict.fromkeys(new))
         return new
+
+    def of(self, item: pytest.Item) -> Iterable[str]:
+        """The services that a test needs."""
+        fixtures = [name for name in getattr(item, "fixturenames", ()) if name.endswith("_server")]
+        names = [name.removesuffix("_server") for name in fixtures]
+        return [name for name in names if name in self._known]
 
     def count(self, item: pytest.Item) -> None:
         """Count a test that was selected, by its marks."""

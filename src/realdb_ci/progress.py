@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WORDS = {"pull": "pulling", "pulled": "pulled", "start": "starting", "ready": "ready", "failed": "failed"}
 ENDED = ("ready", "failed")
+# Told while the suite runs or after it: no step on the server's way.
+ASIDE = {"snapshot": "snapshot of", "left": "could not remove all of"}
 
 
 class BootProgress:
@@ -39,9 +41,9 @@ class BootProgress:
     def notify(self, notice: Notice) -> None:
         """Take one step of one server; called from the threads that boot them."""
         with self._lock:
-            if notice.stage == "snapshot":  # told while the suite runs: no step on the server's way
+            if notice.stage in ASIDE:
                 console = self._console if self._bars is None else self._bars.console
-                console.print(f"realdb-ci: snapshot of {notice.service}: {notice.detail}", markup=False)
+                console.print(f"realdb-ci: {ASIDE[notice.stage]} {notice.service}: {notice.detail}", markup=False)
                 return
             known = self._stages.get(notice.service)
             self._stages[notice.service] = notice.stage

@@ -18,7 +18,9 @@ from realdb_ci.errors import RealdbError, ServerError
 from realdb_ci.services.contract import Server, Wish
 from realdb_ci.services.urls import scrubbed
 
+# For all that is still starting together, when the run ends; and where there is no time.
 STOP_SECONDS = 30.0
+HURRIED_SECONDS = 1.0
 
 
 class Source(Protocol):
@@ -35,7 +37,7 @@ class Source(Protocol):
         """The server, once it is ready.
 
         Raises:
-            RealdbError: it could not be had; every later call raises the same.
+            RealdbError: it could not be had, and every later call raises the same; or it has ended since.
         """
 
     def log(self, wish: Wish, since: float | None = None) -> str:
@@ -77,7 +79,11 @@ class Servers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close(hurried=kind is not None)
+        try:
+            self.close(hurried=kind is not None)
+        except KeyboardInterrupt:
+            self.close(hurried=True)
+            raise
 
     @property
     def id(self) -> str:
@@ -94,8 +100,18 @@ class Servers:
         self._future(wish)
 
     def get(self, wish: Wish) -> Server:
-        """The server, once it is ready."""
-        return self._future(wish).result().server
+        """The server, once it is ready; see ``Source``."""
+        running = self._future(wish).result()
+        ended = running.dead()
+        if ended:
+            title = services.get(wish.service).title
+            raise ServerError(
+                f"{title} ended while tests ran: {ended}",
+                why="its last log lines say why, unless something killed it",
+                remedy="Give it more memory where it had too little, and look at the first test that failed.",
+                log=running.log(),
+            )
+        return running.server
 
     def log(self, wish: Wish, since: float | None = None) -> str:
         """Log lines of that server; see ``Source``."""
@@ -131,25 +147,48 @@ class Servers:
         self._run.guard.process(pid, signal.SIGINT)
 
     def close(self, *, hurried: bool = False) -> None:
-        """Stop every server and remove what the run left; safe to call twice.
+        """Stop every server and remove what the run left; safe to call twice, and again where it was interrupted.
 
         Args:
-            hurried: True where there is no time to keep anything for the next run.
+            hurried: True where there is no time to keep anything for the next run, nor to wait for a server that
+                is still being had.
         """
+        self._run.hurried = hurried
         self._run.cancelled.set()
+        deadline = time.monotonic() + (HURRIED_SECONDS if hurried else STOP_SECONDS)
         for thread in self._threads:
-            thread.join(STOP_SECONDS)
-        for wish, future in self._pending.items():
-            if future.done() and not future.exception():
-                self._stop(wish, future.result())
-        self._pending.clear()
-        self._finishing.shutdown(wait=not hurried, cancel_futures=hurried)
-        self._run.close(orderly=not any(thread.is_alive() for thread in self._threads))
+            thread.join(max(0.0, deadline - time.monotonic()))
+        orderly = False
+        try:
+            stopped = self._stop_all()
+            self._finishing.shutdown(wait=not hurried, cancel_futures=hurried)
+            orderly = stopped and not any(thread.is_alive() for thread in self._threads)
+        finally:
+            self._run.close(orderly=orderly)
 
-    def _stop(self, wish: Wish, running: Running) -> None:
-        if not running.server.owned:
-            services.get(wish.service).sweep(running.server.url, self.prefix)
-        running.stop()
+    def _stop_all(self) -> bool:
+        """Stop all that came to run, side by side; whether each could be."""
+        running = {
+            wish: future.result()
+            for wish, future in self._pending.items()
+            if future.done() and not future.exception()
+        }
+        with ThreadPoolExecutor(max(1, len(running)), "realdb-ci-stop") as beside:
+            stopped = list(beside.map(self._stop, running, running.values()))
+        for wish in running:
+            del self._pending[wish]
+        return all(stopped)
+
+    def _stop(self, wish: Wish, running: Running) -> bool:
+        try:
+            if not running.server.owned:
+                services.get(wish.service).sweep(running.server.url, self.prefix)
+            running.stop()
+        except Exception as problem:  # noqa: BLE001  # the tests have run, and the others are to be stopped too
+            why = " ".join(scrubbed(str(problem), running.server.url).split())
+            self._run.notify(Notice(wish.service, "left", why))
+            return False
+        return True
 
     def _future(self, wish: Wish) -> Future[Running]:
         with self._lock:

@@ -14,6 +14,18 @@ def interrupt_once() -> None:
         signal.signal(number, _raise)
 
 
+def hold() -> None:
+    """Keep back what asks us to end while nobody could tell of it, because nothing is imported yet."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def release() -> None:
+    """Let through what was kept back."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
 def break_interrupts() -> None:
     """On Windows, where a child of ours can be sent no Ctrl-C, take Ctrl-Break for one."""
     if sys.platform == "win32":

@@ -17,8 +17,9 @@ from typing import IO
 
 from realdb_ci import processes
 
-# A child that got SIGINT may run its fixtures' teardown; a runner that cancels a job gives us 7.5 s in all.
-GRACE_SECONDS = 5.0
+# A child that got SIGINT may run its fixtures' teardown; a runner that cancels a job gives us 7.5 s in all, and
+# servers and reports need some of them.
+GRACE_SECONDS = 4.0
 # What a child left in the pipe is read for so long at most: something it started may write to it for ever.
 LAST_SECONDS = 1.0
 PAUSE_SECONDS = 0.2

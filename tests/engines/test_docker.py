@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import docker
@@ -21,7 +22,7 @@ from elsewhere import HERE, elsewhere
 from launching import Launcher, Steps
 
 import realdb_ci
-from realdb_ci.engines import daemon
+from realdb_ci.engines import daemon, registry
 from realdb_ci.engines.contract import RUN_LABEL, Run
 from realdb_ci.errors import Refusal, ServerError
 
@@ -165,19 +166,53 @@ def test_inside_a_container_its_network_is_joined_and_left(docker_engine: docker
         "running.stop()\n"
         "run.close()\n"
     )
-    # Our interpreter and packages as they are, in an image that has the system libraries they need.
-    folders = {sys.prefix, sys.base_prefix, str(Path(realdb_ci.__file__).parents[1])}
-    output: bytes = docker_engine.containers.run(
-        f"{mirror}/mongo:7.0",
-        entrypoint=[sys.executable, "-c", script],
-        volumes={path: {"bind": path, "mode": "ro"} for path in (*folders, SOCKET)},
-        remove=True,
-        stderr=True,
-    )
+    output: bytes = docker_engine.containers.run(remove=True, stderr=True, **_inside(script, mirror))
     run_id, url = output.decode().split()
     bridge = ipaddress.ip_network(docker_engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"])
     assert ipaddress.ip_address(urlsplit(url).hostname or "") not in bridge
     assert not docker_engine.networks.list(filters={"label": f"{RUN_LABEL}={run_id}"})
+
+
+def _inside(script: str, mirror: str) -> dict[str, Any]:
+    """Options of a container that runs the script beside ours: with our interpreter and packages as they are."""
+    sources = str(Path(realdb_ci.__file__).parents[1])
+    folders = {sys.prefix, sys.base_prefix, sources, SOCKET}
+    return {
+        # It has the system libraries that they need.
+        "image": f"{mirror}/mongo:7.0",
+        "entrypoint": [sys.executable, "-c", script],
+        "environment": {
+            "PYTHONPATH": sources,
+            "RYUK_CONTAINER_IMAGE": "ryuk:0.8.1",
+            "RYUK_RECONNECTION_TIMEOUT": "1s",
+            "TESTCONTAINERS_CONNECTION_MODE": "bridge_ip",
+        },
+        "volumes": {path: {"bind": path, "mode": "ro"} for path in folders},
+    }
+
+
+def test_killed_container_leaves_no_network(docker_engine: docker.DockerClient, mirror: str) -> None:
+    """Where the run's own container is killed with all in it, the reaper removes its network too."""
+    script = (
+        "import threading\n"
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "run = Run()\n"
+        f"wish = services.wishes(Config(engine='docker', mirror={mirror!r}))['postgres']\n"
+        "engines.start(services.get('postgres'), wish, run)\n"
+        "[thread.join() for thread in threading.enumerate() if thread.name == 'realdb-ci-ryuk']\n"
+        "print(run.id, flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    began = time.time()
+    owner = docker_engine.containers.run(detach=True, auto_remove=True, **_inside(script, mirror))
+    lines = iter(owner.logs(stream=True))
+    run_id = next(lines).decode().strip()
+    (network,) = docker_engine.networks.list(filters={"label": f"{RUN_LABEL}={run_id}"})
+    owner.kill()
+    assert not list(lines)
+    _wait_for_destruction(docker_engine, network.id, began, kind="network")
 
 
 def test_published_port_serves_where_the_direct_way_does_not(
@@ -242,8 +277,45 @@ def test_daemon_that_does_not_answer_is_a_refusal(monkeypatch: pytest.MonkeyPatc
     assert "DOCKER_HOST" in caught.value.remedy
 
 
+def test_reaper_whose_image_never_comes_is_not_waited_for(
+    docker_engine: docker.DockerClient, mirror: str, silent_registry: str
+) -> None:
+    """A run on servers that are there already ends at once, though Ryuk's registry says nothing."""
+    script = (
+        "import time\n"
+        "from realdb_ci import engines, services\n"
+        "from realdb_ci.config import Config\n"
+        "from realdb_ci.engines.contract import Run\n"
+        "run = Run()\n"
+        f"wish = services.wishes(Config(engine='docker', mirror={mirror!r}))['postgres']\n"
+        "engines.start(services.get('postgres'), wish, run).stop()\n"
+        "began = time.monotonic()\n"
+        "run.close()\n"
+        "print(time.monotonic() - began)\n"
+    )
+    environ = {**os.environ, "RYUK_CONTAINER_IMAGE": f"{silent_registry}/ryuk:1"}
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, env=environ, check=True, timeout=60)
+    assert float(done.stdout) < 5
+
+
+def test_silent_registry_is_an_attempt_that_failed(
+    docker_engine: docker.DockerClient, silent_registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull without progress is given up after a while, tried again as patiently as the run is, and told."""
+    monkeypatch.setattr(registry, "SILENT_SECONDS", 0.5)
+    steps = Steps()
+    run = Run(steps.append, patience=(0.0,))
+    image = f"{silent_registry}/postgres:17"
+    with pytest.raises(Refusal, match="cannot be pulled") as caught:
+        Launcher(run)(f"postgres={image}", engine="docker")
+    run.close()
+    assert caught.value.why == "no progress in 0.5 s"
+    assert [one.detail for one in steps if "again in" in one.detail]
+
+
 def test_ryuk_removes_containers_even_without_the_guard(docker_engine: docker.DockerClient, mirror: str) -> None:
-    """Where the reaper's image can be had it runs, and cleans up when owner and guard are killed together."""
+    """The reaper, from the mirror as all images, cleans up when owner and guard are killed together."""
     script = (
         "import threading\n"
         "from realdb_ci import engines, services\n"
@@ -256,7 +328,7 @@ def test_ryuk_removes_containers_even_without_the_guard(docker_engine: docker.Do
         "print(run.id, flush=True)\n"
         "threading.Event().wait()\n"
     )
-    environ = {**os.environ, "RYUK_CONTAINER_IMAGE": f"{mirror}/ryuk:0.8.1", "RYUK_RECONNECTION_TIMEOUT": "1s"}
+    environ = {**os.environ, "RYUK_CONTAINER_IMAGE": "ryuk:0.8.1", "RYUK_RECONNECTION_TIMEOUT": "1s"}
     began = time.time()
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environ) as owner:
         assert owner.stdout is not None
@@ -271,13 +343,15 @@ def test_ryuk_removes_containers_even_without_the_guard(docker_engine: docker.Do
         _wait_for_destruction(docker_engine, one.id, began)
 
 
-def _wait_for_destruction(engine: docker.DockerClient, container: str | None, since: float) -> None:
-    """Return when the daemon says that the container is gone; fail after half a minute."""
+def _wait_for_destruction(
+    engine: docker.DockerClient, what: str | None, since: float, kind: str = "container"
+) -> None:
+    """Return when the daemon says that the container or network is gone; fail after half a minute."""
     events = engine.events(
         decode=True,
         since=int(since),
         until=int(time.time()) + 30,
-        filters={"container": container, "event": "destroy"},
+        filters={kind: what, "event": "destroy"},
     )
-    assert [event["id"] for event in itertools.islice(events, 1)] == [container]
+    assert [event["Actor"]["ID"] for event in itertools.islice(events, 1)] == [what]
     events.close()

@@ -86,5 +86,6 @@ def auth() -> str:
 
 
 def auth_config(registry: str) -> str:
-    """The value of DOCKER_AUTH_CONFIG that knows the registry."""
-    return json.dumps({"auths": {registry: {"auth": auth().removeprefix("Basic ")}}})
+    """The value of DOCKER_AUTH_CONFIG that knows the registry, after one where nobody answers."""
+    entry = {"auth": auth().removeprefix("Basic ")}
+    return json.dumps({"auths": {"localhost:9": entry, registry: entry}})

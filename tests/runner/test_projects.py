@@ -101,7 +101,7 @@ def test_tested_code_gets_no_secret_and_gives_no_command(machine: MakeMachine) -
 ARTICLE = """
 import psycopg2, pytest
 from pymongo import MongoClient
-from testcontainers.core.container import DockerContainer
+from testcontainers.core.network import Network
 from testcontainers.mongodb import MongoDbContainer
 from testcontainers.postgres import PostgresContainer
 
@@ -121,6 +121,11 @@ def test_mongo_by_hand():
         with MongoClient(container.get_connection_url()) as client:
             assert client.admin.command("ping")["ok"]
 
+def test_network_by_hand():
+    container = PostgresContainer("{mirror}/postgres:17-alpine", driver=None)
+    with Network() as network, container.with_network(network).with_network_aliases("database"):
+        psycopg2.connect(container.get_connection_url(), connect_timeout=10).close()
+
 def test_ours_beside_it(db_session):
     pass
 """
@@ -130,14 +135,14 @@ def test_ours_beside_it(db_session):
 def test_suite_that_starts_containers_by_itself_runs_unchanged(
     network: str, machine: MakeMachine, mirror: str, request: pytest.FixtureRequest
 ) -> None:
-    """Containers by hand as in the article, beside our own fixtures, with and without a network of the job."""
+    """As in the article, or on a network of its own; beside our fixtures, with and without a network of the job."""
     job = request.getfixturevalue("job_network") if network == "job" else None
     one = machine(network=job)
     one.write("hand/test_hand.py", ARTICLE.replace("{mirror}", mirror))
     one.write("hand/requirements.txt", "psycopg2-binary\npymongo\ntestcontainers[postgres,mongodb]\n")
     done = one.run(with_={"working-directory": "hand"})
     assert done.code == 0, done.raw
-    assert done.outputs["passed"] == "3"
+    assert done.outputs["passed"] == "4"
 
 
 BAD = {

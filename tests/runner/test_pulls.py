@@ -10,7 +10,8 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 from fickle_registry import PASSWORD, Fickle, auth_config, serving
-from imitation import Machine
+from imitation import AFTER_SIGINT, Machine
+from remains import left
 
 from realdb_ci import results
 
@@ -53,6 +54,34 @@ def test_refused_credentials_are_not_tried_for_long(machine: MakeMachine, mirror
     assert "again in" not in done.raw
     (error,) = done.log.of("error")
     assert image in error.message
+
+
+def test_unreadable_credentials_are_a_bad_setting(machine: MakeMachine) -> None:
+    """One error says so, instead of a daemon that does not answer."""
+    one = machine()
+    one.environ["DOCKER_AUTH_CONFIG"] = "not JSON"
+    one.write("one/test_one.py", TEST)
+    done = one.run(with_={"working-directory": "one"})
+    assert done.code == 2, done.raw
+    (error,) = done.log.of("error")
+    assert "DOCKER_AUTH_CONFIG cannot be used" in error.message
+
+
+def test_job_that_is_cancelled_during_a_pull_ends_in_time(
+    machine: MakeMachine, docker_engine: docker.DockerClient, silent_registry: str
+) -> None:
+    """The registry says nothing; outputs and summary are written, and the network is gone."""
+    one = machine()
+    one.write("one/test_one.py", TEST)
+    image = f"{silent_registry}/postgres:17"
+    done = one.run(
+        lambda raw: "test session starts" in raw,
+        with_={"working-directory": "one", "services": f"postgres={image}", "engine": "docker"},
+    )
+    assert done.code == 130, done.raw
+    assert done.after_cancel < AFTER_SIGINT
+    assert done.outputs["outcome"] == "interrupted"
+    assert left(docker_engine, done) == []
 
 
 def test_image_pinned_by_digest_is_the_one_that_runs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 import threading
@@ -28,7 +27,7 @@ class Notice:
 
     Attributes:
         service: the service's name.
-        stage: pull, pulled, start, ready, failed or snapshot.
+        stage: pull, pulled, start, ready, failed, snapshot, or left for what could not be removed.
         detail: a few words for a person.
         done, total: bytes of a pull, 0 where there is nothing to count.
 
@@ -80,8 +79,10 @@ class Run:
         self.notify = notify
         self.guard = Guard()
         self.cancelled = threading.Event()
+        self.hurried = False
+        """Whether there is no time left to wait for anything."""
         self.lock = threading.RLock()
-        self._cleanups = contextlib.ExitStack()
+        self._cleanups: list[Callable[[], object]] = []
 
     @property
     def prefix(self) -> str:
@@ -98,21 +99,26 @@ class Run:
     def at_end(self, cleanup: Callable[[], object]) -> None:
         """Call ``cleanup`` when the run ends; the last registered goes first."""
         with self.lock:
-            self._cleanups.callback(cleanup)
+            self._cleanups.append(cleanup)
 
     def close(self, *, orderly: bool = True) -> None:
-        """End the run: every clean-up is tried, whatever the others raise.
+        """End the run: every clean-up is tried, whatever the others raise; the next call tries an interrupted one.
 
         Args:
             orderly: False where something is still starting and cannot be stopped; the guard then waits
                 for our end and removes what is left.
         """
         self.cancelled.set()
-        try:
-            self._cleanups.close()
-        finally:
-            if orderly:
-                self.guard.dismiss()
+        while self._cleanups:
+            cleanup = self._cleanups[-1]
+            try:
+                cleanup()
+            except Exception as problem:  # noqa: BLE001  # the others are tried, and the guard tries this one again
+                orderly = False
+                self.notify(Notice("the run", "left", " ".join(str(problem).split())))
+            self._cleanups.remove(cleanup)
+        if orderly:
+            self.guard.dismiss()
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ class Running:
         log: its last lines.
         log_since: the lines it wrote since then, in seconds since the epoch; none of a server that was given.
         keep: copies its data as they are now; what it returns keeps them for the next run, and may be called later.
+        dead: says how it ended if it has, else None.
     """
 
     server: Server
@@ -132,6 +139,7 @@ class Running:
     log: Callable[[], str] = field(default=lambda: "")
     log_since: Callable[[float], str] = field(default=lambda _: "")
     keep: Callable[[], Finish] = field(default=lambda: lambda: None)
+    dead: Callable[[], str | None] = field(default=lambda: None)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ipaddress
+import os
 import re
 import socket
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from realdb_ci.engines import registry
 from realdb_ci.errors import Refusal
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+ANSWER_SECONDS = 60
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 _IN_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 _OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
@@ -30,14 +33,17 @@ def connection() -> Iterator[DockerClient]:
 
     Raises:
         Refusal: no daemon answers, and why.
+        SettingError: the registries' credentials cannot be read.
     """
+    from docker import from_env
     from docker.errors import DockerException
-    from testcontainers.core.docker_client import DockerClient as Testcontainers
-    from testcontainers.core.docker_client import get_docker_host
+    from testcontainers.core.docker_client import get_docker_host, is_ssh_docker_host
 
-    _knock(get_docker_host() or DEFAULT_SOCKET)
+    host = get_docker_host()
+    _knock(host or DEFAULT_SOCKET)
+    environ = {**os.environ, **({"DOCKER_HOST": host} if host else {})}
     try:
-        client = Testcontainers(timeout=60).client
+        client = from_env(timeout=ANSWER_SECONDS, environment=environ, use_ssh_client=is_ssh_docker_host())
     except DockerException as problem:
         raise _refusal(str(problem)) from None
     try:
@@ -46,6 +52,7 @@ def connection() -> Iterator[DockerClient]:
         client.close()
         raise _refusal(str(problem)) from None
     try:
+        registry.introduce(client)
         yield client
     finally:
         client.close()

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realdb_ci.engines import daemon, image, ready, reaper, snapshots
+from realdb_ci.engines import daemon, image, ready, reaper, registry, snapshots
 from realdb_ci.engines.contract import RUN_LABEL, Notice, Offer, Run, Running
 from realdb_ci.engines.copying import Exec, feed, waiting
 from realdb_ci.engines.snapshots import Finish, Slot
@@ -63,7 +63,7 @@ def start(service: Service, wish: Wish, run: Run) -> Running:
     began = time.monotonic()
     with daemon.connection() as client:
         run.guard.containers(f"{RUN_LABEL}={run.id}")
-        reaper.start(run)
+        reaper.start(run, wish.mirror)
         # A network takes its time, and so does a pull.
         with ThreadPoolExecutor(1) as beside:
             finding = beside.submit(_routes, client, run)
@@ -94,12 +94,15 @@ def _routes(client: DockerClient, run: Run) -> list[Route]:
 
 def _shared_network(client: DockerClient, run: Run, own_id: str) -> str:
     """The run's own network, made once, with our own container in it. The caller holds the run's lock."""
+    from testcontainers.core.labels import create_labels
+
     name = f"realdb-ci-{run.id}"
     if not client.networks.list(names=[name]):
-        network = client.networks.create(name, labels={RUN_LABEL: run.id})
-        # Attached containers keep a network alive: we are one of them.
+        # Attached containers keep a network alive, and we are one of them. Should the run end while the daemon
+        # still makes it, this is known already.
         run.at_end(lambda: daemon.sweep(f"{RUN_LABEL}={run.id}"))
-        network.connect(own_id)
+        # With testcontainers' own labels, so that Ryuk removes it once our container was killed, and its guard too.
+        client.networks.create(name, labels=create_labels("", {RUN_LABEL: run.id})).connect(own_id)
     return name
 
 
@@ -143,8 +146,9 @@ class _Launch:
             else:
                 container.start()
             address = self._address(container, recipe)
+            starting = _starting(self.service, self.service.url(*address, kept), container)
             ready.wait(
-                _starting(self.service, self.service.url(*address, kept), container),
+                starting,
                 self.run,
                 timeout=self.wish.timeout,
                 silence=None if self.route.published else DIRECT_SECONDS,
@@ -176,12 +180,14 @@ class _Launch:
             log=lambda: _log(container, tail=LOG_LINES),
             log_since=lambda since: _log(container, since=since),
             keep=lambda: snapshots.keep(slot, recipe.backup, url, save),
+            dead=starting.dead,
         )
 
     def _container(self, recipe: ContainerRecipe, *, restoring: bool) -> DockerContainer:
         from testcontainers.core.container import DockerContainer
 
-        container = DockerContainer(self.held.name)
+        with registry.without_login():
+            container = DockerContainer(self.held.name)
         # testcontainers puts the user's prefix before every name; ours is the one the daemon holds.
         container.image = self.held.name
         container.with_name(f"realdb-ci-{self.run.id}-{self.service.name}{'-p' * self.route.published}")
@@ -220,10 +226,15 @@ def _restored(container: DockerContainer, slot: Slot, backup: Backup) -> str:
 
 
 def _starting(service: Service, url: str, container: DockerContainer) -> ready.Starting:
+    from docker.errors import NotFound
+
     wrapped = container.get_wrapped_container()
 
     def dead() -> str | None:
-        wrapped.reload()
+        try:
+            wrapped.reload()
+        except NotFound:
+            return "its container was removed"
         state = wrapped.attrs["State"]
         if state["Status"] not in ("exited", "dead"):
             return None

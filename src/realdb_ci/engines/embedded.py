@@ -186,6 +186,7 @@ class _Launch:
             log=lambda: logs.tail(log),
             log_since=lambda since: logs.since(log, since),
             keep=lambda: snapshots.keep(self.slot, recipe.backup, url, save),
+            dead=lambda: _ended(process, log),
         )
 
     def _restore(self, recipe: ProcessRecipe, home: Path, slot: Slot, backup: Backup) -> str:

@@ -47,12 +47,12 @@ class Guard:
     def dismiss(self) -> None:
         """The run ended in order: the guard goes without touching anything."""
         with self._lock:
-            if self._process and self._process.stdin:
-                with contextlib.suppress(BrokenPipeError):
-                    self._process.stdin.write(DISMISSED + "\n")
-                    self._process.stdin.close()
-                self._process.wait()
-                self._process = None
+            process, self._process = self._process, None
+        if process and process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(DISMISSED + "\n")
+                process.stdin.close()
+            process.wait()
 
     def _tell(self, line: str) -> None:
         with self._lock:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from realdb_ci.engines import registry
 from realdb_ci.engines.contract import Notice, Run
 from realdb_ci.errors import Refusal, ServerError
 from realdb_ci.services.contract import Wish
@@ -51,10 +52,15 @@ class Image:
 
 def full_name(wish: Wish) -> str:
     """The image's name on the registry it is pulled from."""
-    named = wish.image if ":" in wish.image.rsplit("/", 1)[-1] or "@" in wish.image else f"{wish.image}:latest"
+    return mirrored(wish.image, wish.mirror)
+
+
+def mirrored(image: str, mirror: str) -> str:
+    """An image's name with a tag, and with the mirror where one is set and the name has no registry of its own."""
+    named = image if ":" in image.rsplit("/", 1)[-1] or "@" in image else f"{image}:latest"
     first = named.split("/")[0]
     has_registry = "/" in named and ("." in first or ":" in first or first == "localhost")
-    return f"{wish.mirror}/{named}" if wish.mirror and not has_registry else named
+    return f"{mirror}/{named}" if mirror and not has_registry else named
 
 
 def here(client: DockerClient, wish: Wish) -> Image | None:
@@ -97,6 +103,7 @@ def ensure(client: DockerClient, wish: Wish, run: Run) -> Image:
     held = here(client, wish)
     if held is None:
         raise _cannot_pull(name, "the daemon does not list it after the pull")
+    _check(name, run)
     told = f"{held.name} ({held.digest}, {held.size / 1e6:.0f} MB) {source} {time.monotonic() - began:.1f} s"
     run.notify(Notice(wish.service, "pulled", told, held.size, held.size))
     return held
@@ -106,33 +113,50 @@ def _pull_patiently(client: DockerClient, name: str, wish: Wish, run: Run) -> No
     began, limited = time.monotonic(), False
     for pause in (*run.patience, None):
         try:
-            _pull(client, name, wish, run)
+            for done, total in _pull(client, name):
+                run.notify(Notice(wish.service, "pull", name, done, total))
+                _check(name, run)
         except Refusal as problem:
             limited = limited or bool(_LIMITED.search(problem.why))
             if pause is None or _FINAL.search(problem.why):
                 raise
             run.notify(Notice(wish.service, "pull", f"{name}: {problem.why}; again in {pause:g} s"))
             run.cancelled.wait(pause)
+            _check(name, run)
         else:
             break
     if run.stock is not None:
         run.stock.pulled(name, time.monotonic() - began, limited)
 
 
-def _pull(client: DockerClient, name: str, wish: Wish, run: Run) -> None:
+def have(client: DockerClient, name: str) -> None:
+    """Have the daemon hold an image that no wish names.
+
+    Raises:
+        Refusal: it cannot be pulled.
+    """
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        for _ in _pull(client, name):
+            pass
+
+
+def _pull(client: DockerClient, name: str) -> Iterator[tuple[int, int]]:
+    """Try once; gives the bytes done and the bytes known of so far."""
     from docker.errors import APIError
     from requests.exceptions import RequestException
 
     try:
-        events = client.api.pull(name, stream=True, decode=True)
-        for done, total in _progress(events, name):
-            run.notify(Notice(wish.service, "pull", name, done, total))
-            if run.cancelled.is_set():
-                raise ServerError(f"The image {name} was not pulled", why="the run was interrupted")
+        yield from _progress(registry.pull(client, name), name)
     except APIError as problem:
         raise _cannot_pull(name, problem.explanation or str(problem)) from None
     except RequestException as problem:
-        raise _cannot_pull(name, str(problem)) from None
+        silent = "timed out" in str(problem)
+        why = f"no progress in {registry.SILENT_SECONDS:g} s" if silent else str(problem)
+        raise _cannot_pull(name, why) from None
 
 
 def _progress(events: Iterable[Mapping[str, Any]], name: str) -> Iterable[tuple[int, int]]:
@@ -149,9 +173,15 @@ def _progress(events: Iterable[Mapping[str, Any]], name: str) -> Iterable[tuple[
         yield sum(done for done, _ in layers.values()), sum(total for _, total in layers.values())
 
 
+def _check(name: str, run: Run) -> None:
+    if run.cancelled.is_set():
+        raise ServerError(f"The image {name} was not waited for", why="the run was interrupted")
+
+
 def _cannot_pull(name: str, why: str) -> Refusal:
     return Refusal(
         f"The image {name} cannot be pulled",
         why=" ".join(why.split()),
-        remedy="Correct its name, log in to its registry (docker login), or set mirror to a registry that has it.",
+        remedy="Correct its name, give the credentials of its registry (docker login; in the Action the variable "
+        f"{registry.VARIABLE}), or set mirror to a registry that has it.",
     )

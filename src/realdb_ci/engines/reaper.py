@@ -14,50 +14,53 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from realdb_ci.engines import daemon
-from realdb_ci.errors import Refusal
+from realdb_ci.engines import daemon, image, registry
+from realdb_ci.errors import RealdbError
 
 if TYPE_CHECKING:
-    from docker import DockerClient
-
     from realdb_ci.engines.contract import Run
 
+START_SECONDS = 30.0
 _STARTED = threading.Lock()
 
 
-def start(run: Run) -> None:
-    """Begin to start Ryuk, once a process; the run's end waits for the attempt."""
+def start(run: Run, mirror: str) -> None:
+    """Begin to start Ryuk, once a process.
+
+    Args:
+        run: its end waits for a Ryuk that is being started, unless it is hurried: one that nobody has spoken to
+            yet would stay for a while. For its image it waits never.
+        mirror: the registry that images come from, empty for each one's own.
+    """
     from testcontainers.core.config import testcontainers_config
 
     if testcontainers_config.ryuk_disabled or not _STARTED.acquire(blocking=False):
         return
     testcontainers_config._ryuk_disabled = True  # noqa: SLF001  # the property has no setter
-    thread = threading.Thread(target=_try, name="realdb-ci-ryuk", daemon=True)
+    testcontainers_config.ryuk_image = image.mirrored(testcontainers_config.ryuk_image, mirror)
+    begun = threading.Event()
+    thread = threading.Thread(target=_try, args=(run, begun), name="realdb-ci-ryuk", daemon=True)
     thread.start()
-    run.at_end(lambda: thread.join(timeout=30))
+    run.at_end(lambda: thread.join(START_SECONDS) if begun.is_set() and not run.hurried else None)
 
 
-def _try() -> None:
+def _try(run: Run, begun: threading.Event) -> None:
     from docker.errors import DockerException
+    from requests.exceptions import RequestException
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import Reaper
     from testcontainers.core.labels import SESSION_ID
 
-    with contextlib.suppress(Refusal), daemon.connection() as client:
+    with contextlib.suppress(RealdbError), daemon.connection() as client:
         try:
-            _have(client, testcontainers_config.ryuk_image)
-            Reaper.get_instance()
+            image.have(client, testcontainers_config.ryuk_image)
+            begun.set()
+            if run.cancelled.is_set():
+                return
+            with registry.without_login():
+                Reaper.get_instance()
             testcontainers_config._ryuk_disabled = False  # noqa: SLF001
-        except (DockerException, OSError, TimeoutError):
+        except (DockerException, RequestException, OSError, TimeoutError):
             # A reaper that started and could not be reached would stay behind.
             with contextlib.suppress(DockerException):
                 client.containers.get(f"testcontainers-ryuk-{SESSION_ID}").remove(force=True)
-
-
-def _have(client: DockerClient, name: str) -> None:
-    from docker.errors import ImageNotFound
-
-    try:
-        client.images.get(name)
-    except ImageNotFound:
-        client.images.pull(name)

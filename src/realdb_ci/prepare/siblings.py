@@ -1,7 +1,12 @@
 """Siblings: containers that the tested suite starts by itself, beside ours, through the same daemon.
 
-testcontainers finds the container it runs in through cgroup v1 only, and reaches siblings by the default
-bridge (read in the source of its version 4.15). So we see to it that we stand on that bridge, and say so.
+testcontainers finds the container it runs in through cgroup v1 only (read in the source of its version 4.15), so
+it has to be told how to reach its siblings. The suite's are reached by the ports that their network's gateway,
+which is the daemon's host, publishes: their own addresses would do on the default bridge alone, not on a network
+that the suite makes. For those that are reached without testcontainers we stand on that bridge.
+
+Our own Ryuk is reached there by its address: Docker's proxy before a published port takes a connection before Ryuk
+does, and testcontainers then believes that it was told what to remove.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from realdb_ci.errors import Refusal
 
 BRIDGE = "bridge"
 MODE = "TESTCONTAINERS_CONNECTION_MODE"
+OURS, THE_SUITES = "bridge_ip", "gateway_ip"
 
 
 @contextlib.contextmanager
@@ -36,12 +42,13 @@ def reachable() -> Iterator[None]:
                 client.networks.get(BRIDGE).disconnect(joined.id or "")
 
 
-def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """What testcontainers has to be told, in this process and in the suite's; the user's own word counts.
+def variables(environ: Mapping[str, str], mode: str) -> dict[str, str]:
+    """What testcontainers has to be told; the user's own word counts.
 
     Args:
         environ: the environment.
+        mode: how to reach siblings, from this process or from the suite's.
     """
     if not daemon.inside_container() or {"DOCKER_HOST", MODE} & set(environ):
         return {}
-    return {MODE: "bridge_ip"}
+    return {MODE: mode}
