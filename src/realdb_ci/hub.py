@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realdb_ci import doubles, services
+from realdb_ci import services
 from realdb_ci.config import Config
 from realdb_ci.errors import RealdbError, SettingError
 from realdb_ci.kept import Kept
@@ -285,19 +284,6 @@ class Hub:
         if reporter is not None:
             reporter.ensure_newline()
             reporter.write_line(line)
-
-
-def fixture_modules(config: Config) -> Iterable[Any]:
-    """The modules that hold the fixtures, one a service and one a double.
-
-    Redis is either: the fixtures of its service and of its double have the same names.
-    """
-    left_out = doubles if config.redis == "real" else services
-    for room in (services, doubles):
-        for name in room.MODULES:
-            if (room, name) != (left_out, "redis"):
-                module = importlib.import_module(f"{room.__name__}.{name}")
-                yield importlib.import_module(getattr(module, "FIXTURES", module.__name__))
 
 
 def _facts(server: Server) -> dict[str, Any]:

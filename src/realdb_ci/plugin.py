@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realdb_ci import signals
+from realdb_ci import doubles, services, signals
 from realdb_ci.anchors import Anchors
 from realdb_ci.config import BROKER_VARIABLE, ENGINE_CHOICES, Config, project_name, repository_root, settings_root
 from realdb_ci.errors import SettingError
 from realdb_ci.evidence import Evidence
-from realdb_ci.hub import Hub, fixture_modules
+from realdb_ci.hub import Hub
 from realdb_ci.only import Only, without_reports
 from realdb_ci.services.access import ACCESS
 from realdb_ci.share import Share
@@ -109,8 +110,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(hub, "realdb_ci-hub")
     config.pluginmanager.register(Evidence(hub), "realdb_ci-evidence")
     config.pluginmanager.register(Watch(hub, Anchors(repository_root(config.rootpath)).path), "realdb_ci-watch")
-    for module in fixture_modules(settings):
+    for module in _fixture_modules(settings):
         config.pluginmanager.register(module)
+
+
+def _fixture_modules(config: Config) -> Iterable[Any]:
+    """The modules that hold the fixtures, one a service and one a double.
+
+    Redis is either: the fixtures of its service and of its double have the same names.
+    """
+    left_out = doubles if config.redis == "real" else services
+    for room in (services, doubles):
+        for name in room.MODULES:
+            if (room, name) != (left_out, "redis"):
+                module = importlib.import_module(f"{room.__name__}.{name}")
+                yield importlib.import_module(getattr(module, "FIXTURES", module.__name__))
 
 
 def _record(config: pytest.Config, *, is_worker: bool) -> Recorder | None:
