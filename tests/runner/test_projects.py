@@ -296,7 +296,7 @@ def test_shard_that_cannot_agree_with_the_others_runs_the_whole_suite(machine: M
     assert "4 passed" in both.stdout
 
 
-@pytest.mark.parametrize("behaviour", ["failing", "unreadable", "refusing blobs"])
+@pytest.mark.parametrize("behaviour", ["failing", "hanging", "unreadable", "refusing blobs", "failing blobs"])
 def test_cache_that_fails_is_one_warning(behaviour: str, machine: MakeMachine) -> None:
     """The run is as green as without it, and the service is not asked again."""
     store = Store(behaviour)
@@ -309,6 +309,7 @@ def test_cache_that_fails_is_one_warning(behaviour: str, machine: MakeMachine) -
     # One that has nothing to give fails once it is given something.
     if "blobs" not in behaviour:
         assert set(store.asked) == {"GetCacheEntryDownloadURL"}
+    assert done.seconds < 100
 
 
 def test_service_of_the_job_is_used_by_its_url(
